@@ -1,0 +1,1 @@
+"""The sparse structures that counting needs, as torch tensors on any device."""

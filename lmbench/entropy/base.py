@@ -1,0 +1,39 @@
+"""The contract of the estimators of a source's entropy rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from lmbench.progress import Progress
+from lmbench.tokens import Tokens
+
+Kind = Literal["upper bound", "estimate", "lower bound"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One figure for the entropy rate of the source.
+
+    `bits` is per character of text, as `bits_per_byte` is per byte; None where that unit is
+    not defined. `interval` is a 95 % interval in bits per character. `curve` holds what the
+    figure was read off (F_n against n, say) as JSON values, for the plots.
+    """
+
+    estimator: str
+    kind: Kind
+    bits_per_character: float | None
+    bits_per_byte: float | None
+    interval: tuple[float, float] | None = None
+    note: str = ""
+    seconds: float = 0.0
+    curve: dict[str, Any] = field(default_factory=dict)
+
+
+class Estimator(Protocol):
+    """Reads Tokens directly; no model in between. `unit` says of which tokenizer: byte, char, token."""
+
+    unit: str
+
+    def estimate(self, train: Tokens, test: Tokens, progress: Progress) -> list[Estimate]:
+        """Raises LmbenchError, in one line, where the text is too short to carry the estimate."""

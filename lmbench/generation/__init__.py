@@ -1,0 +1,1 @@
+"""Text out of models: sampling, one token after the other."""

@@ -1,0 +1,86 @@
+"""The contract that every model keeps; `tests/model/test_contract.py` holds each of them to it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmbench.progress import Progress
+from lmbench.tokens import Tokens
+
+
+@dataclass
+class ModelCard:
+    """What a row of the table says of a model besides its score.
+
+    `parameters`: trained numbers (nets); `stored_ngrams`: entries of its tables (counts).
+    `context`: the most tokens of history it can use, None where there is no limit.
+    `adaptive`: whether it learns from the text it is scored on.
+    `distribution`: False for a score that does not sum to one (stupid back-off), which
+    is shown but never as a cross-entropy; `smoothed`: False where unseen events get
+    probability zero and log-probabilities may be -inf.
+    `training`: what fitting cost and which settings it arrived at; JSON values only.
+    `notes`: sentences the report prints under the table.
+    """
+
+    parameters: int | None = None
+    stored_ngrams: int | None = None
+    context: int | None = None
+    adaptive: bool = False
+    distribution: bool = True
+    smoothed: bool = True
+    dtype: str = "float64"
+    stride: int | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> ModelCard:
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+class Model(Protocol):
+    """A language model: a distribution over the next token, given everything before it in its document.
+
+    1. `logsumexp(next_log_probs(c)) == 0` to 1e-9 (float64 counts) or 1e-5 (float32 nets),
+       for contexts seen, unseen, empty, and longer than the model can use.
+    2. `log_probs` and `next_log_probs` agree at every position.
+    3. Changing the future leaves the past's log-probabilities as they were.
+    4. Same seed, same machine: same numbers; saved and loaded: the same numbers.
+    5. Never NaN, never -inf unless `card.smoothed` is False.
+    """
+
+    card: ModelCard
+
+    def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
+        """Learn from `train`, choosing settings on `valid` alone.
+
+        Raises LmbenchError where the data cannot carry the model.
+        """
+
+    def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
+        """[n] nats: ln p(ids[i] | everything before it in its document)."""
+
+    def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """[V] nats, given the ids of a document so far; an empty context is a document's beginning."""
+
+    def save(self, folder: Path) -> None:
+        """Write safetensors and JSON, never pickle, into an existing folder."""
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Self:
+        """Read what `save` wrote. Raises LmbenchError naming the file where it is not whole."""
+
+
+class Refittable(Protocol):
+    """A model that can keep its chosen settings and count anew on more text (train + valid)."""
+
+    def refit(self, train: Tokens, progress: Progress) -> None: ...

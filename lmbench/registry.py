@@ -1,0 +1,272 @@
+"""A folder is a registry: the file's stem is the plug-in's name, `__all__` names its one export.
+
+Plug-ins are described by reading their source, never by importing it, so that listing
+forty models costs a few milliseconds and does not import torch. A plug-in's options are
+the parameters of its export (`__init__`, the fields of a dataclass, or the function's own)
+but for `runtime`, which the caller supplies; their help is the `Args:` section of its docstring.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import inspect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lmbench.errors import UsageError
+from lmbench.spec import FIRST, Spec, Value, parse
+
+_SUPPLIED = ("self", "cls", "runtime")
+_TYPES: dict[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (float, int),
+    "bool": (bool,),
+    "str": (str, Spec),
+    "Path": (str, Spec),
+}
+_TYPES |= {"Spec": (Spec,), "None": (type(None),)}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a plug-in, as its source declares it."""
+
+    name: str
+    annotation: str
+    default: str | None
+    help: str = ""
+
+    @property
+    def required(self) -> bool:
+        return self.default is None
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """What a plug-in's source says of it."""
+
+    name: str
+    module: str
+    export: str
+    summary: str
+    docstring: str
+    options: tuple[Option, ...]
+    requires: tuple[str, ...] = ()
+
+
+class Registry:
+    """The plug-ins in the folder of `package`; `kind` is what messages call them ("model")."""
+
+    def __init__(self, package: str, kind: str, aliases: dict[str, str] | None = None) -> None:
+        self.package = package
+        self.kind = kind
+        self.aliases = aliases or {}
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every plug-in's name, in alphabetical order."""
+        found = importlib.util.find_spec(self.package)
+        assert found is not None
+        assert found.submodule_search_locations is not None
+        stems = (path.stem for path in Path(found.submodule_search_locations[0]).glob("*.py"))
+        return tuple(sorted(stem for stem in stems if stem not in _SHARED and not stem.startswith("_")))
+
+    def __iter__(self) -> Iterator[Plugin]:
+        return (self.describe(name) for name in self.names)
+
+    def describe(self, name: str) -> Plugin:
+        """The plug-in called `name`. Raises UsageError that lists the choices and the nearest one."""
+        name = self.aliases.get(name, name)
+        if name not in self.names:
+            near = difflib.get_close_matches(name, self.names, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"there is no {self.kind} {name!r}{hint} (choose from {', '.join(self.names)})")
+        module = f"{self.package}.{name}"
+        found = importlib.util.find_spec(module)
+        assert found is not None
+        assert found.origin is not None
+        return _read(name, module, Path(found.origin).read_text(encoding="utf-8"))
+
+    def check(self, spec: Spec) -> tuple[Plugin, dict[str, Value]]:
+        """The plug-in of `spec` and its options under their names, each of the declared type.
+
+        Raises UsageError for an unknown option (listing the plug-in's own), a missing
+        one, or a value of the wrong type. Imports nothing.
+        """
+        plugin = self.describe(spec.name)
+        known = {option.name: option for option in plugin.options}
+        options = dict(spec.options)
+        if FIRST in options and known:
+            options = {next(iter(known)): options.pop(FIRST), **options}
+        for key, value in options.items():
+            if key not in known:
+                raise UsageError(f"{self.kind} {spec.name!r} has no option {key!r}{_choices(key, known)}")
+            problem = _mismatch(value, known[key].annotation)
+            if problem:
+                raise UsageError(f"{self.kind} {spec.name!r}: {key} must be {problem}, not {_shown(value)}")
+        missing = [option.name for option in plugin.options if option.required and option.name not in options]
+        if missing:
+            raise UsageError(f"{self.kind} {spec.name!r} needs {missing[0]}: {spec.name}({missing[0]}=...)")
+        text = {key for key in options if not _wants_spec(known[key].annotation)}
+        return plugin, {key: _plain(value) if key in text else value for key, value in options.items()}
+
+    def load(self, name: str) -> Any:
+        """The export itself, imported now."""
+        plugin = self.describe(name)
+        try:
+            return getattr(importlib.import_module(plugin.module), plugin.export)
+        except ImportError as error:
+            raise UsageError(f"{self.kind} {name!r} cannot be loaded: {error}") from error
+
+    def make(self, spec: Spec | str, **supplied: Any) -> Any:
+        """The plug-in of `spec`, called with its options; `supplied` reaches the parameters it declares."""
+        spec = parse(spec) if isinstance(spec, str) else spec
+        plugin, options = self.check(spec)
+        export = self.load(plugin.name)
+        accepted = inspect.signature(export).parameters
+        extra = {key: value for key, value in supplied.items() if key in accepted}
+        return export(**options, **extra)
+
+
+_SHARED = ("__init__", "base")
+
+
+def _choices(key: str, known: dict[str, Option]) -> str:
+    if not known:
+        return ": it takes none"
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{hint} (its options: {', '.join(known)})"
+
+
+def _shown(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
+def _wants_spec(annotation: str) -> bool:
+    return "Spec" in annotation
+
+
+def _plain(value: Value) -> Value:
+    """A bare word where text is wanted: `discounts=tuned` reads as the string 'tuned'."""
+    if isinstance(value, Spec):
+        return str(value)
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _mismatch(value: Value, annotation: str) -> str:
+    """What `annotation` asks for, in words, where `value` is not that; empty where it is."""
+    tree = ast.parse(annotation, mode="eval").body
+    return "" if _fits(value, tree) else _in_words(tree)
+
+
+def _fits(value: Value, tree: ast.expr) -> bool:
+    if isinstance(tree, ast.BinOp):
+        return _fits(value, tree.left) or _fits(value, tree.right)
+    if isinstance(tree, ast.Subscript):
+        outer = ast.unparse(tree.value)
+        if outer in ("list", "Sequence", "tuple"):
+            inner = tree.slice.elts[0] if isinstance(tree.slice, ast.Tuple) else tree.slice
+            return isinstance(value, list) and all(_fits(item, inner) for item in value)
+        return str(value) in _literals(tree)
+    types = _TYPES.get(ast.unparse(tree))
+    if types is None:
+        return True
+    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
+
+
+def _literals(tree: ast.Subscript) -> list[str]:
+    values = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
+    return [str(ast.literal_eval(value)) for value in values]
+
+
+_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "Path": "a path"}
+_WORDS |= {"Spec": "name or name(option=value, ...)", "None": "none"}
+
+
+def _in_words(tree: ast.expr) -> str:
+    if isinstance(tree, ast.BinOp):
+        return f"{_in_words(tree.left)} or {_in_words(tree.right)}"
+    if isinstance(tree, ast.Subscript):
+        outer = ast.unparse(tree.value)
+        if outer in ("list", "Sequence", "tuple"):
+            inner = tree.slice.elts[0] if isinstance(tree.slice, ast.Tuple) else tree.slice
+            return f"[a list: {_in_words(inner)}]"
+        return "one of " + ", ".join(_literals(tree))
+    name = ast.unparse(tree)
+    return _WORDS.get(name, name)
+
+
+def _read(name: str, module: str, source: str) -> Plugin:
+    tree = ast.parse(source)
+    constants = {
+        target.id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id in ("__all__", "REQUIRES")
+    }
+    exports = constants.get("__all__", [])
+    if len(exports) != 1:
+        raise RuntimeError(f"{module}: a plug-in names its one export in __all__, found {exports}")
+    node = next(
+        node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == exports[0]
+    )
+    docstring = ast.get_docstring(node) or ast.get_docstring(tree) or ""
+    helps = _argument_help(docstring)
+    options = tuple(
+        Option(key, annotation, default, helps.get(key, ""))
+        for key, annotation, default in _parameters(node)
+        if key not in _SUPPLIED
+    )
+    summary = docstring.strip().split("\n\n")[0].replace("\n", " ")
+    return Plugin(name, module, exports[0], summary, docstring, options, tuple(constants.get("REQUIRES", ())))
+
+
+def _parameters(node: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, str, str | None]]:
+    function = node if isinstance(node, ast.FunctionDef) else None
+    if isinstance(node, ast.ClassDef):
+        methods = [item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+        function = methods[0] if methods else None
+        if function is None:  # a dataclass: its annotated fields
+            for item in node.body:
+                if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
+                    continue
+                if item.target.id.startswith("_") or "ClassVar" in ast.unparse(item.annotation):
+                    continue
+                yield item.target.id, ast.unparse(item.annotation), ast.unparse(item.value) if item.value else None
+            return
+    assert function is not None
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults))
+    defaults += arguments.defaults
+    for argument, default in zip(
+        [*positional, *arguments.kwonlyargs], [*defaults, *arguments.kw_defaults], strict=True
+    ):
+        annotation = ast.unparse(argument.annotation) if argument.annotation else "Any"
+        yield argument.arg, annotation, ast.unparse(default) if default is not None else None
+
+
+def _argument_help(docstring: str) -> dict[str, str]:
+    """{option: help} of a docstring's `Args:` section, continuation lines joined."""
+    found = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)+)", docstring, re.MULTILINE)
+    if not found:
+        return {}
+    helps: dict[str, str] = {}
+    key = ""
+    for line in found.group(1).splitlines():
+        start = re.match(r"\s{4}(\w+):\s*(.*)", line)
+        if start:
+            key = start.group(1)
+            helps[key] = start.group(2)
+        elif key and line.strip():
+            helps[key] += " " + line.strip()
+    return helps

@@ -1,0 +1,1 @@
+"""Records to something a person reads: tables, pages, plots."""

@@ -1,0 +1,23 @@
+"""What a run decides for every plug-in alike: device, seed, and the training budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Passed to the plug-ins that declare a `runtime` parameter.
+
+    `device` is "cpu" or "cuda" (already resolved from "auto"). A budget that is None
+    is the plug-in's own to choose. `checkpoints` is a folder the plug-in may write to
+    while it fits and find again when `resume` is set; None: keep nothing.
+    """
+
+    device: str = "cpu"
+    seed: int = 0
+    train_seconds: float | None = None
+    train_tokens: int | None = None
+    checkpoints: Path | None = None
+    resume: bool = False

@@ -1,0 +1,1 @@
+"""Log-probabilities to figures: nats per token, bits per byte, perplexity, intervals."""

@@ -1,0 +1,7 @@
+"""Counts to probabilities and back-off weights. One file per smoothing; `base.py` holds the contract."""
+
+from __future__ import annotations
+
+from lmbench.registry import Registry
+
+smoothings = Registry("lmbench.smoothing", "smoothing")
