@@ -1,0 +1,125 @@
+"""A back-off model: a trie with a probability at each node and a back-off weight at each context.
+
+Whatever the smoothing, its model takes this form (the ARPA form), so that one scorer and one
+sampler serve all of them:
+
+    p(w | h) = p(hw)                 if hw is stored
+               b(h) p(w | h')        otherwise, h' being h without its first token
+
+with b(h) = 1 where h itself is not stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from lmbench.counts.ngrams import stream
+from lmbench.counts.trie import Trie
+from lmbench.errors import LmbenchError
+from lmbench.progress import Progress
+from lmbench.tokens import Ids
+
+_CHUNK = 1 << 16
+
+
+@dataclass(eq=False)
+class BackoffModel:
+    """`log_probs[k]`: [m] nats, ln p of each (k+1)-gram's last token given the others.
+    `log_backoffs[k]`: [m] nats, ln b of each (k+1)-gram as a context; one level fewer.
+    """
+
+    trie: Trie
+    log_probs: list[Tensor]
+    log_backoffs: list[Tensor]
+    end_of_text: int
+
+    @property
+    def order(self) -> int:
+        return self.trie.order
+
+    @property
+    def device(self) -> torch.device:
+        return self.log_probs[0].device
+
+    def score(self, ids: Ids, progress: Progress) -> NDArray[np.float64]:
+        """[n] nats: ln p of each token given those before it in its document."""
+        scores = np.empty(len(ids), dtype=np.float64)
+        with progress.task("scoring", len(ids)) as task:
+            for start in range(0, len(ids), _CHUNK):
+                stop = min(start + _CHUNK, len(ids))
+                context = max(0, start - self.order + 1)
+                text = stream(ids[context:stop], self.end_of_text, str(self.device))
+                if context:
+                    text = text[1:]
+                scores[start:stop] = self._score(text)[context - stop + start :][-(stop - start) :].cpu().numpy()
+                task.advance(stop - start)
+        return scores
+
+    def _score(self, text: Tensor) -> Tensor:
+        """[n - 1] nats of text[1:], given what of its context lies in `text`."""
+        nodes = self.trie.match(text)
+        scores = self.log_probs[0][text[1:]].to(torch.float64)
+        for order in range(2, self.order + 1):
+            context, node = nodes[order - 2][:-1], nodes[order - 1]
+            lower = scores[order - 2 :]
+            backoff = self.log_backoffs[order - 2][context.clamp(min=0)].to(torch.float64)
+            lower += torch.where(context >= 0, backoff, 0.0)
+            if len(self.log_probs[order - 1]):
+                stored = self.log_probs[order - 1][node.clamp(min=0)].to(torch.float64)
+                torch.where(node >= 0, stored, lower, out=lower)
+        return scores
+
+    def next(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """[V] nats: the distribution of the token after `context`, the ids of a document so far."""
+        text = stream(np.asarray(context)[-(self.order - 1) :] if self.order > 1 else np.zeros(0), self.end_of_text)
+        if len(context) >= self.order:
+            text = text[1:]
+        text = text[-(self.order - 1) :] if self.order > 1 else text[:0]
+        matched = self.trie.match(text.to(self.device)) if len(text) else []
+        scores = self.log_probs[0].to(torch.float64).clone()
+        for order in range(1, min(len(text), self.order - 1) + 1):
+            node = int(matched[order - 1][-1])
+            if node < 0:
+                break
+            scores += self.log_backoffs[order - 1][node].to(torch.float64)
+            start, stop = self.trie.first[order - 1][node : node + 2].tolist()
+            children = self.trie.tokens[order][start:stop].long()
+            scores[children] = self.log_probs[order][start:stop].to(torch.float64)
+        return scores.cpu().numpy()
+
+    def save(self, path: Path) -> None:
+        """Write one safetensors file: tokens, first, log_probs and log_backoffs of each order."""
+        tensors: dict[str, Tensor] = {"end_of_text": torch.tensor([self.end_of_text])}
+        narrow = torch.uint16 if self.trie.size(1) <= 1 << 16 else torch.int32
+        for k in range(self.order):
+            tensors[f"log_probs.{k + 1}"] = self.log_probs[k]
+            if k:
+                tensors[f"tokens.{k + 1}"] = self.trie.tokens[k].to(narrow)
+            if k + 1 < self.order:
+                tensors[f"first.{k + 1}"] = self.trie.first[k]
+                tensors[f"log_backoffs.{k + 1}"] = self.log_backoffs[k]
+        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, path)
+
+    @classmethod
+    def load(cls, path: Path, device: str = "cpu") -> BackoffModel:
+        """Read what `save` wrote, memory-mapped. Raises LmbenchError naming the file where it is not whole."""
+        try:
+            tensors = load_file(path, device)
+            order = sum(name.startswith("log_probs.") for name in tensors)
+            log_probs = [tensors[f"log_probs.{k}"] for k in range(1, order + 1)]
+            vocabulary = torch.arange(len(log_probs[0]), dtype=torch.int32, device=device)
+            tokens = [vocabulary, *(tensors[f"tokens.{k}"].to(torch.int32) for k in range(2, order + 1))]
+            first = [tensors[f"first.{k}"] for k in range(1, order)]
+            log_backoffs = [tensors[f"log_backoffs.{k}"] for k in range(1, order)]
+            return cls(Trie(tokens, first), log_probs, log_backoffs, int(tensors["end_of_text"]))
+        except (OSError, SafetensorError, KeyError, IndexError) as error:
+            raise LmbenchError(f"{path}: not a whole n-gram model ({error}); fit it again with `lmbench run`") from error
