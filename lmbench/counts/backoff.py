@@ -56,11 +56,11 @@ class BackoffModel:
         with progress.task("scoring", len(ids)) as task:
             for start in range(0, len(ids), _CHUNK):
                 stop = min(start + _CHUNK, len(ids))
-                context = max(0, start - self.order + 1)
+                context = max(0, start - max(1, self.order - 1))
                 text = stream(ids[context:stop], self.end_of_text, str(self.device))
                 if context:
                     text = text[1:]
-                scores[start:stop] = self._score(text)[context - stop + start :][-(stop - start) :].cpu().numpy()
+                scores[start:stop] = self._score(text)[-(stop - start) :].cpu().numpy()
                 task.advance(stop - start)
         return scores
 
@@ -71,6 +71,8 @@ class BackoffModel:
         for order in range(2, self.order + 1):
             context, node = nodes[order - 2][:-1], nodes[order - 1]
             lower = scores[order - 2 :]
+            if len(context) == 0 or len(self.log_backoffs[order - 2]) == 0:
+                break
             backoff = self.log_backoffs[order - 2][context.clamp(min=0)].to(torch.float64)
             lower += torch.where(context >= 0, backoff, 0.0)
             if len(self.log_probs[order - 1]):

@@ -1,24 +1,12 @@
-"""Every n-gram of a text, from one sort.
+"""Every n-gram of a text, of all orders, from one sort.
 
-Sorting all positions of the text by the tokens that follow them, to a depth of n, puts
-equal n-grams side by side for every order at once, and each (k+1)-gram under its k-gram
-prefix: the tables of all orders are read off one sorted list, by looking at how many
-tokens each entry shares with the one before it.
-
-    text  a b a b b $        (a=0 b=1 $=2 ends the document and is also the context it begins with)
-    sorted to depth 2:       a b | a b | b $ | b a | b b | $ a | $
-    shared with the last:    0     2     0     1     1     0     1
-
-The sort packs as many tokens as fit into one 63-bit key, and goes on only with the
-windows that still have an equal: in natural text few do.
-
-All of this is torch on any device; counts are exact integers.
+Sorted windows put equal n-grams side by side for every order at once, and each (k+1)-gram
+under its k-gram prefix: a k-gram begins wherever a window shares fewer than k tokens with
+the one before it. Counts are exact integers; all of it is torch on any device.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,9 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lmbench.counts.trie import Trie
+from lmbench.counts.windows import Windows, chunks, sorted_windows
 from lmbench.tokens import Tokens
-
-_KEY_BITS = 63
 
 
 def stream(ids: NDArray[np.integer[Any]], end_of_text: int, device: str = "cpu") -> Tensor:
@@ -40,219 +27,166 @@ def stream(ids: NDArray[np.integer[Any]], end_of_text: int, device: str = "cpu")
     return torch.from_numpy(narrow).to(device)
 
 
-@dataclass(eq=False)
-class Level:
-    """The distinct k-grams of one order, sorted; index into it is what `node` means below.
-
-    `tokens`: [m] int32, the last token of each. `first`: [m + 1], where each one's
-    children begin in the next level (absent at the highest order). `heads`: [m] where its
-    run begins in the sorted list, `ends`: [m] just after it.
-    """
-
-    tokens: Tensor
-    first: Tensor | None
-    heads: Tensor
-    ends: Tensor
-
-
 class NgramCounts:
     """The n-grams of `tokens` up to `order`, with their counts and continuation counts.
 
-    Order 1 is dense: its nodes are the token ids themselves, whether seen or not. An
-    n-gram begins with the end-of-text id where it stands at the beginning of a document
+    `trie` holds the n-grams; order 1 is dense: its nodes are the token ids, seen or not.
+    `raw[k]`: [m] int32, how often each (k+1)-gram occurs. `continuation[k]`: [m] int32,
+    N1+(. w1..wk), the number of distinct tokens each was seen after, for all but the
+    highest order; an n-gram that begins a document has nothing before it and keeps its
+    count (Chen & Goodman 1998, section 3.1.3; KenLM's adjusted counts).
+
+    An n-gram begins with the end-of-text id where it stands at the beginning of a document
     (KenLM's <s>) and ends with it at the end of one (</s>); none reaches across.
+
+    Worked example, "a b a b b": raw bigrams (a b) 2, (b a) 1, (b b) 1, (b $) 1, ($ a) 1;
+    continuation of a is 2 (after b and at the beginning), of b 2, of $ 1.
     """
 
     def __init__(self, tokens: Tokens, order: int, device: str = "cpu") -> None:
         self.order = order
         self.end_of_text = tokens.vocabulary.end_of_text
         self.vocabulary_size = len(tokens.vocabulary)
-        self.stream = stream(tokens.ids, self.end_of_text, device)
-        lengths = _lengths(self.stream, self.end_of_text, order)
-        self._positions, self._shared = _sorted_windows(self.stream, lengths, order, self.vocabulary_size)
-        self._sorted_lengths = lengths[self._positions]
-        self.levels = self._read_levels()
+        text = stream(tokens.ids, self.end_of_text, device)
+        windows = sorted_windows(text, order, self.vocabulary_size, self.end_of_text)
+        levels = _read(windows, order, self.vocabulary_size)
+        first = [level.first for level in levels[:-1]]
+        self.trie = Trie([level.tokens for level in levels], first)
+        self.raw = [level.raw for level in levels]
+        self.raw[0][self.end_of_text] -= 1  # the context that the first document begins with
+        self.continuation = [level.continuation for level in levels[:-1]]
+        for k in range(1, order - 1):
+            initial = self.initial(k + 1)
+            self.continuation[k][initial] = self.raw[k][initial]
+        # where a window stands in the sorted list, and the node there of each order: what `suffixes` needs
+        self._slots = torch.empty(len(text), dtype=torch.int32, device=device)
+        if order > 2:
+            self._slots[windows.positions] = torch.arange(len(text), dtype=torch.int32, device=device)
+        self._places = [level.places for level in levels]
+        self._nodes = [level.nodes for level in levels]
 
     @property
     def device(self) -> torch.device:
-        return self.stream.device
-
-    @cached_property
-    def trie(self) -> Trie:
-        """The n-grams themselves, for looking things up."""
-        first = [level.first for level in self.levels if level.first is not None]
-        return Trie([level.tokens for level in self.levels], first)
+        return self.raw[0].device
 
     def __len__(self) -> int:
         """Distinct n-grams of all orders; of order 1, the tokens that occur."""
-        return int((self.raw(1) > 0).sum()) + sum(len(level.tokens) for level in self.levels[1:])
-
-    def _read_levels(self) -> list[Level]:
-        tokens = torch.arange(self.vocabulary_size, dtype=torch.int32, device=self.device)
-        starts = self.stream[self._positions]
-        bounds = torch.searchsorted(starts, torch.arange(self.vocabulary_size + 1, device=self.device, dtype=torch.int32))
-        del starts
-        levels = [Level(tokens, None, bounds[:-1], bounds[1:])]
-        for order in range(2, self.order + 1):
-            runs = torch.nonzero(self._shared < order).squeeze(1)
-            ends = torch.cat([runs[1:], runs.new_tensor([len(self._shared)])])
-            whole = self._sorted_lengths[runs] >= order
-            heads, ends = runs[whole], ends[whole]
-            above = levels[-1]
-            above.first = torch.searchsorted(heads, torch.cat([above.heads, above.heads.new_tensor([len(self._shared)])]))
-            tokens = self.stream[self._positions[heads] + (order - 1)]
-            levels.append(Level(tokens, None, heads, ends))
-        return levels
-
-    def raw(self, order: int) -> Tensor:
-        """[m] int64: how often each k-gram of this order occurs. Order 1: [V], the document-initial context not counted."""
-        level = self.levels[order - 1]
-        counts = level.ends - level.heads
-        if order == 1:
-            counts = counts.clone()
-            counts[self.end_of_text] -= 1
-        return counts
-
-    def continuation(self, order: int) -> Tensor:
-        """[m] int64: N1+(. w1..wk), the number of distinct tokens that each k-gram was seen after.
-
-        An n-gram that begins a document has nothing before it, and keeps its count
-        (Kneser & Ney 1995; Chen & Goodman 1998, section 3.1.3; KenLM's adjusted counts).
-        """
-        level = self.levels[order - 1]
-        new = (self._shared_before <= order).to(torch.int32)
-        total = torch.cumsum(new, 0, dtype=torch.int32)
-        del new
-        zero = total.new_zeros(1)
-        total = torch.cat([zero, total])
-        counts = (total[level.ends] - total[level.heads]).to(torch.int64)
-        if order > 1:
-            initial = self._initial(order)
-            counts[initial] = self.raw(order)[initial]
-        return counts
+        return int((self.raw[0] > 0).sum()) + sum(len(raw) for raw in self.raw[1:])
 
     def adjusted(self, order: int) -> Tensor:
-        """[m] int64: what Kneser-Ney counts at each order: `raw` at the highest, `continuation` below it."""
-        return self.raw(order) if order == self.order else self.continuation(order)
+        """[m] int32: what Kneser-Ney counts: `raw` at the highest order, `continuation` below it."""
+        return self.raw[-1] if order == self.order else self.continuation[order - 1]
 
-    def _initial(self, order: int) -> slice:
-        """The k-grams that begin a document: those whose first token is the end-of-text id."""
-        heads = self.levels[order - 1].heads
-        run = self.levels[0]
-        bounds = torch.stack([run.heads[self.end_of_text], run.ends[self.end_of_text]])
-        start, stop = torch.searchsorted(heads, bounds).tolist()
+    def suffixes(self, order: int, part: slice) -> Tensor:
+        """[p] int32: the node, one order below, of each k-gram of `part` without its first token (order >= 2)."""
+        if order == 2:
+            return self.trie.tokens[1][part]
+        return self._nodes[order - 2][self._slots[self._places[order - 1][part] + 1]]
+
+    def initial(self, order: int) -> slice:
+        """The k-grams that begin a document: those under the end-of-text id."""
+        start, stop = self.end_of_text, self.end_of_text + 1
+        for first in self.trie.first[: order - 1]:
+            start, stop = int(first[start]), int(first[stop])
         return slice(start, stop)
 
-    @cached_property
-    def _shared_before(self) -> Tensor:
-        """[n + 1] uint8, in sorted order: `shared` of the window one position earlier in the text.
 
-        A (k+1)-gram is new where its window shares k tokens or fewer with the one sorted
-        before it; seen from the window one later, that is a new left neighbour of the k-gram.
-        The text's first position has nothing before it.
-        """
-        by_position = torch.empty_like(self._shared)
-        by_position[self._positions] = self._shared
-        before = torch.cat([by_position.new_full((1,), 255), by_position[:-1]])
-        return before[self._positions]
+class _Level:
+    """One order of the n-grams, filled in chunk by chunk as the sorted windows go by.
 
-    @cached_property
-    def _slots(self) -> Tensor:
-        """[n + 1] int32: where each position of the text stands in the sorted list."""
-        slots = torch.empty(len(self._positions), dtype=torch.int32, device=self.device)
-        slots[self._positions] = torch.arange(len(slots), dtype=torch.int32, device=self.device)
-        return slots
-
-    def suffixes(self, order: int) -> Tensor:
-        """[m] the node, one order below, of each k-gram without its first token (order >= 2)."""
-        level = self.levels[order - 1]
-        if order == 2:
-            return level.tokens
-        later = self._slots[self._positions[level.heads] + 1]
-        below = torch.zeros(len(self._positions), dtype=torch.int32, device=self.device)
-        below[self.levels[order - 2].heads] = 1
-        return (torch.cumsum(below, 0, dtype=torch.int32) - 1)[later]
-
-
-def _lengths(text: Tensor, end_of_text: int, order: int) -> Tensor:
-    """[n + 1] uint8: tokens in the window at each position, up to and with the next end of text, at most `order`.
-
-    One step of the recursion: a window is one longer than the next position's, unless
-    that position ends the document.
+    `tokens`, `raw`, `continuation`, `places` (a position of the text where each occurs): [m].
+    `first`: [m + 1]. `nodes`: [n] the node of this order at each sorted window.
+    The totals run over all windows so far; an n-gram's own count is the difference to the next.
     """
-    remaining = torch.ones(len(text), dtype=torch.uint8, device=text.device)
-    inside = text[1:] != end_of_text
-    open_ended = torch.ones(len(text) - 1, dtype=torch.bool, device=text.device)
-    for reach in range(1, order):
-        width = len(text) - reach
-        if width <= 0:
-            break
-        open_ended = open_ended[:width]
-        remaining[:width] += open_ended.to(torch.uint8)
-        open_ended = open_ended & inside[reach - 1 : reach - 1 + width]
-    return remaining
+
+    def __init__(self, order: int, capacity: int, device: torch.device) -> None:
+        empty = torch.empty(4, capacity + 1, dtype=torch.int32, device=device)  # untouched pages cost nothing
+        self.order = order
+        self.size = 0
+        self.tokens, self.raw, self.continuation, self.places = empty
+        self.first = torch.empty(capacity + 1, dtype=torch.int32, device=device)
+        self.nodes = torch.empty(0, dtype=torch.int32, device=device)
+        self.windows = 0
+        self.neighbours = 0
+
+    def trim(self, below: int) -> None:
+        """Cut the arrays to size and turn running totals into counts; `below`: nodes one order up."""
+        self.raw[self.size], self.continuation[self.size], self.first[self.size] = self.windows, self.neighbours, below
+        self.tokens, self.places = self.tokens[: self.size], self.places[: self.size]
+        self.raw = self.raw[: self.size + 1].diff()
+        self.continuation = self.continuation[: self.size + 1].diff()
+        self.first = self.first[: self.size + 1]
 
 
-def _sorted_windows(text: Tensor, lengths: Tensor, order: int, vocabulary_size: int) -> tuple[Tensor, Tensor]:
-    """All positions sorted by their windows, and how many tokens each shares with the one before.
+def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:
+    """The levels of all orders, in one pass over the sorted windows."""
+    size = len(windows.text)
+    device = windows.text.device
+    levels = [_Level(k, vocabulary_size if k == 1 else size, device) for k in range(1, order + 1)]
+    for level in levels[1:-1]:
+        level.nodes = torch.empty(size, dtype=torch.int32, device=device)
+    before = _shared_before(windows)
+    for slots in chunks(size, device):
+        picked: list[Tensor] = []
+        for level in levels:
+            whole = windows.reaches(level.order, slots)
+            begins = (windows.shared[slots] < level.order) & whole
+            heads = torch.nonzero(begins).squeeze(1)
+            here = slice(level.size, level.size + len(heads))
+            level.tokens[here] = windows.token(level.order - 1, slots, heads)
+            level.places[here] = windows.positions[slots][heads]
+            level.raw[here], level.windows = _running(whole, heads, level.windows)
+            if level.order < order:
+                new_neighbour = (before[slots] <= level.order) & whole
+                level.continuation[here], level.neighbours = _running(new_neighbour, heads, level.neighbours)
+            if level.order > 1:
+                nodes = torch.cumsum(begins, 0, dtype=torch.int32)
+                nodes += level.size - 1
+                if level.order < order:
+                    level.nodes[slots] = nodes
+                above = levels[level.order - 2]
+                parents = picked[-1]
+                above.first[above.size - len(parents) : above.size] = nodes[parents] + 1 - begins[parents].to(torch.int32)
+            level.size += len(heads)
+            picked.append(heads)
+    for level, next_level in zip(levels, [*levels[1:], None], strict=True):
+        level.trim(next_level.size if next_level else 0)
+    _make_dense(levels[0], vocabulary_size)
+    return levels
 
-    Returns positions [n + 1] int32 or int64 and shared [n + 1] uint8, at most `order`.
-    A window cut short by the end of its document sorts before its continuations.
+
+def _running(flags: Tensor, heads: Tensor, total: int) -> tuple[Tensor, int]:
+    """The running total of `flags` just before each head, and after the last flag."""
+    running = torch.cumsum(flags, 0, dtype=torch.int32)
+    before = running[heads] - flags[heads].to(torch.int32) + total
+    return before, total + int(running[-1])
+
+
+def _make_dense(level: _Level, vocabulary_size: int) -> None:
+    """Order 1, from the tokens that occur to all of the vocabulary; `first` of an absent one is an empty slice."""
+    present = level.tokens.long()
+    for name in ("raw", "continuation"):
+        dense = torch.zeros(vocabulary_size, dtype=torch.int32, device=present.device)
+        dense[present] = getattr(level, name)
+        setattr(level, name, dense)
+    every = torch.arange(vocabulary_size + 1, dtype=torch.int32, device=present.device)
+    level.first = level.first[torch.searchsorted(level.tokens, every)]
+    level.tokens = every[:-1]
+
+
+def _shared_before(windows: Windows) -> Tensor:
+    """[n] uint8, in sorted order: `shared` of the window one position earlier in the text.
+
+    A (k+1)-gram is new where its window shares k tokens or fewer with the one sorted
+    before it; seen from the window one later, that is a new left neighbour of the k-gram.
+    The text's first position has nothing before it.
     """
-    bits = int(vocabulary_size).bit_length()  # ids are shifted by one: 0 is "the window has ended"
-    depth = min(order, _KEY_BITS // bits)
-    key = _pack(text, lengths, None, 0, depth, bits)
-    key, positions = torch.sort(key)
-    if len(text) < 1 << 31:
-        positions = positions.to(torch.int32)
-    shared = _shared_tokens(key, depth, bits)
-    while depth < order:
-        # go on with the windows that are equal so far and not yet at their end
-        equal = shared >= depth
-        tied = equal.clone()
-        tied[:-1] |= equal[1:]
-        slots = torch.nonzero(tied & (lengths[positions] >= depth)).squeeze(1)
-        if len(slots) == 0:
-            break
-        group = torch.cumsum((~equal[slots]).to(torch.int32), 0, dtype=torch.int32).to(torch.int64)
-        room = _KEY_BITS - int(group[-1]).bit_length()
-        step = min(order - depth, max(1, room // bits))
-        where = positions[slots]
-        key = _pack(text, lengths, where, depth, step, bits) | (group << (step * bits))
-        key, permutation = torch.sort(key)
-        positions[slots] = where[permutation]
-        deeper = _shared_tokens(key, step, bits)
-        # the first of each group keeps what it shared with the group before
-        same = equal[slots]
-        shared[slots] = torch.where(same, deeper + depth, shared[slots])
-        depth += step
-    return positions, shared
-
-
-def _pack(text: Tensor, lengths: Tensor, where: Tensor | None, start: int, count: int, bits: int) -> Tensor:
-    """[m] int64: `count` tokens from `start` on of the windows at positions `where` (None: everywhere), first token highest."""
-    size = len(text) if where is None else len(where)
-    key = torch.zeros(size, dtype=torch.int64, device=text.device)
-    reach = lengths if where is None else lengths[where]
-    for offset in range(start, start + count):
-        key <<= bits
-        if where is None:
-            width = size - offset
-            if width > 0:
-                key[:width] += torch.where(reach[:width] > offset, text[offset:] + 1, 0)
-        else:
-            at = (where + offset).clamp_(max=len(text) - 1)
-            key += torch.where(reach > offset, text[at] + 1, 0)
-    return key
-
-
-def _shared_tokens(key: Tensor, count: int, bits: int) -> Tensor:
-    """[m] uint8: leading tokens that each sorted key has in common with the one before it; 0 for the first.
-
-    The fields above the packed tokens (the group) are not looked at: the caller knows them.
-    """
-    shared = torch.zeros(len(key), dtype=torch.uint8, device=key.device)
-    differing = key[1:] ^ key[:-1]
-    for tokens in range(1, count + 1):
-        shared[1:] += ((differing >> ((count - tokens) * bits)) == 0).to(torch.uint8)
-    return shared
+    by_position = torch.empty(len(windows.shared) + 1, dtype=torch.uint8, device=windows.shared.device)
+    by_position[0] = 255
+    later = by_position[1:]
+    for part in chunks(len(windows.shared), windows.shared.device):
+        later[windows.positions[part]] = windows.shared[part]
+    before = torch.empty_like(windows.shared)
+    for part in chunks(len(windows.shared), windows.shared.device):
+        before[part] = by_position[windows.positions[part]]
+    return before

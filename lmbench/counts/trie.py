@@ -32,6 +32,12 @@ class Trie:
         """[m] children of each node of this order."""
         return self.first[order - 1].diff()
 
+    def parents(self, order: int, part: slice) -> Tensor:
+        """[p] int64: the prefix node, one order below, of each node of this order in `part`."""
+        first = self.first[order - 2]
+        nodes = torch.arange(part.start, part.stop, dtype=first.dtype, device=first.device)
+        return torch.searchsorted(first, nodes, right=True) - 1
+
     def child(self, order: int, nodes: Tensor, tokens: Tensor) -> Tensor:
         """[q] the node one order above `order` that continues each of `nodes` with each of `tokens`; -1 where there is none.
 

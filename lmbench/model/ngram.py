@@ -40,7 +40,6 @@ class Ngram:
         self.device = (runtime or Runtime()).device
         self.card = ModelCard(context=order - 1)
         self._model: BackoffModel | None = None
-        self._estimator: Any = None
 
     @property
     def model(self) -> BackoffModel:
@@ -49,21 +48,32 @@ class Ngram:
         return self._model
 
     def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
-        with progress.task(f"counting to order {self.order}") as task:
-            counts = NgramCounts(train, self.order, self.device)
-            task.advance()
+        counts = self._count(train, progress)
         smoothing = smoothings.make(self.smoothing)
-        smoothed = smoothing.estimate(counts, valid, progress)
-        self._model = smoothed.model
+        choice = smoothing.choose(counts, valid)
+        self._model = smoothing.estimate(counts, choice.settings, progress)
         self.card = ModelCard(
             stored_ngrams=len(counts),
             context=self.order - 1,
             distribution=smoothing.normalised,
             smoothed=smoothing.smoothed,
-            training={"train_tokens": len(train), **smoothed.settings},
-            notes=smoothed.notes,
+            training={"tokens": len(train), **choice.settings},
+            notes=choice.notes,
         )
         return self
+
+    def refit(self, train: Tokens, progress: Progress) -> None:
+        """Count anew on `train`, with the settings that `fit` chose."""
+        counts = self._count(train, progress)
+        self._model = smoothings.make(self.smoothing).estimate(counts, self.card.training, progress)
+        self.card.stored_ngrams = len(counts)
+        self.card.training["tokens"] = len(train)
+
+    def _count(self, train: Tokens, progress: Progress) -> NgramCounts:
+        with progress.task(f"counting to order {self.order}", 1) as task:
+            counts = NgramCounts(train, self.order, self.device)
+            task.advance()
+        return counts
 
     def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
         return self.model.score(tokens.ids, progress)

@@ -10,6 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lmbench.counts.ngrams import NgramCounts, stream
+from lmbench.smoothing.base import context_sums
+from lmbench.tokens import Tokens
+
 
 @dataclass
 class Observed:
@@ -53,8 +57,28 @@ def maximise(observed: Observed, start: Tensor, free: list[int]) -> Tensor:
         trial = torch.from_numpy(values.reshape(-1, 3).copy()).requires_grad_()
         negative = -observed.log_likelihood(start.index_put((rows,), trial))
         (gradient,) = torch.autograd.grad(negative, trial)
-        return float(negative), gradient.numpy().ravel()
+        return float(negative.detach()), gradient.numpy().ravel()
 
     first: Any = start[rows].numpy().ravel().clip([low for low, _ in bounds], [high for _, high in bounds])
     result = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
     return start.index_put((rows,), torch.from_numpy(result.x.reshape(-1, 3)))
+
+
+def observe(counts: NgramCounts, valid: Tokens) -> Observed:
+    """What the tables say of each validation token at each order, in Kneser-Ney's adjusted counts."""
+    text = stream(valid.ids, counts.end_of_text, str(counts.device))
+    nodes = counts.trie.match(text)
+    size = len(text) - 1
+    seen = torch.zeros(counts.order, size, dtype=torch.int64)
+    sums = torch.zeros(counts.order, 4, size, dtype=torch.int64)
+    for order in range(1, counts.order + 1):
+        amounts = counts.adjusted(order)
+        found = context_sums(counts.trie, order, amounts)
+        context = torch.zeros(size, dtype=torch.int64) if order == 1 else nodes[order - 2][:-1]
+        node = nodes[order - 1][1:] if order == 1 else nodes[order - 1]
+        if len(node) == 0 or len(amounts) == 0:
+            continue
+        seen[order - 1, -len(node) :] = torch.where(node >= 0, amounts[node.clamp(min=0)], 0)
+        for row, value in enumerate((found.total, found.one, found.two, found.more)):
+            sums[order - 1, row, -len(node) :] = torch.where(context >= 0, value[context.clamp(min=0)], 0)
+    return Observed(seen, sums, counts.vocabulary_size)

@@ -1,10 +1,11 @@
 """What a smoothing is, and the recursion that every interpolated one shares.
 
-A smoothing turns counts into probabilities and back-off weights. Most of them say what
-share alpha a seen n-gram keeps and what share gamma its context gives to the next lower
-order; `interpolate` does the rest:
+A smoothing works in two steps: `choose` its settings (discounts, weights, strengths), on
+the counts or on a validation text, and `estimate` a back-off model from counts with those
+settings. Most smoothings say only what a seen n-gram keeps of its count, what its context
+divides by, and what share the context gives to the next lower order; `interpolate` does the rest:
 
-    p(w | h) = alpha(hw) + gamma(h) p(w | h')          p(w) = alpha(w) + gamma / V
+    p(w | h) = (c(hw) - D(c(hw))) / divisor(h) + gamma(h) p(w | h')
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ from torch import Tensor
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.trie import Trie
+from lmbench.counts.windows import chunks
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
+Settings = dict[str, Any]
+
 
 @dataclass
-class Smoothed:
-    """A back-off model, the settings the smoothing arrived at, and what the report should say of them."""
+class Choice:
+    """The settings a smoothing arrived at (JSON values), and what the report should say of them."""
 
-    model: BackoffModel
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -36,8 +40,83 @@ class Smoothing(Protocol):
     normalised: bool
     smoothed: bool
 
-    def estimate(self, counts: NgramCounts, valid: Tokens, progress: Progress) -> Smoothed:
-        """Probabilities and back-off weights from `counts`; what needs choosing is chosen on `valid`."""
+    def choose(self, counts: NgramCounts, valid: Tokens) -> Choice:
+        """The settings, chosen on `counts` or so as to maximise the likelihood of `valid`."""
+
+    def estimate(self, counts: NgramCounts, settings: Settings, progress: Progress) -> BackoffModel:
+        """Probabilities and back-off weights from `counts`, with settings that `choose` returned."""
+
+
+@dataclass
+class Order:
+    """What an interpolated smoothing says of one order k.
+
+    `amounts`: [m] int32, the count of each k-gram. `discounts`: D for counts 0, 1, 2, and 3 or
+    more. `divisors` and `gammas`: [c] float64, of each context of k-1 tokens (one for k = 1).
+    """
+
+    amounts: Tensor
+    discounts: tuple[float, float, float, float]
+    divisors: Tensor
+    gammas: Tensor
+
+
+def interpolate(counts: NgramCounts, orders: list[Order], base: Tensor, progress: Progress) -> BackoffModel:
+    """The back-off model of p(w | h) = (c(hw) - D) / divisor(h) + gamma(h) p(w | h'); `base`: [V] or [1] below order 1.
+
+    A context without continuations gives everything: the caller sets its gamma to 1.
+    """
+    trie = counts.trie
+    lower = base
+    log_probs: list[Tensor] = []
+    log_backoffs: list[Tensor] = []
+    with progress.task("probabilities", sum(len(order.amounts) for order in orders)) as task:
+        for k, order in enumerate(orders, 1):
+            discounts = torch.tensor(order.discounts, dtype=torch.float64, device=counts.device)
+            probs = torch.empty(len(order.amounts), dtype=torch.float64, device=counts.device)
+            for part in chunks(len(probs), counts.device):
+                amounts = order.amounts[part]
+                kept = amounts - discounts[amounts.clamp(max=3)]
+                if k == 1:
+                    below = lower if len(lower) == 1 else lower[part]
+                    probs[part] = kept / order.divisors + order.gammas * below
+                else:
+                    context = trie.parents(k, part)
+                    below = lower[counts.suffixes(k, part)]
+                    probs[part] = kept / order.divisors[context] + order.gammas[context] * below
+                task.advance(len(amounts))
+            lower = probs
+            log_probs.append(probs.log())
+            if k > 1:
+                log_backoffs.append(order.gammas.log())
+    return BackoffModel(trie, log_probs, log_backoffs, counts.end_of_text)
+
+
+@dataclass
+class ContextSums:
+    """Of each context of k-grams, [c]: the sum of its continuations' counts, and how many are 1, 2, 3 or more."""
+
+    total: Tensor
+    one: Tensor
+    two: Tensor
+    more: Tensor
+
+    @property
+    def types(self) -> Tensor:
+        """[c] distinct continuations, N1+(h .)."""
+        return self.one + self.two + self.more
+
+
+def context_sums(trie: Trie, order: int, amounts: Tensor) -> ContextSums:
+    """Exact sums over each context's continuations of `order` (order 1: one context, all tokens that occur)."""
+    if order == 1:
+        numbers = [(amounts == 1).sum(), (amounts == 2).sum(), (amounts > 2).sum()]
+        one, two, more = (number.reshape(1) for number in numbers)
+        return ContextSums(amounts.sum().reshape(1), one, two, more)
+    # two counters in one 64-bit sum; both are below 2^31, as is the number of n-grams of an order
+    packed = segment_sum((amounts == 1) + ((amounts == 2).to(torch.int64) << 32), trie.first[order - 2])
+    one, two = packed & 0xFFFFFFFF, packed >> 32
+    return ContextSums(segment_sum(amounts, trie.first[order - 2]), one, two, trie.degrees(order - 1) - one - two)
 
 
 def segment_sum(values: Tensor, first: Tensor) -> Tensor:
@@ -50,20 +129,24 @@ def segment_sum(values: Tensor, first: Tensor) -> Tensor:
     return total[first].diff()
 
 
-def interpolate(counts: NgramCounts, alphas: list[Tensor], gammas: list[Tensor], base: Tensor) -> BackoffModel:
-    """The back-off model of p(w | h) = alpha(hw) + gamma(h) p(w | h').
+def fixed_order(counts: NgramCounts, alpha: float, progress: Progress) -> BackoffModel:
+    """The back-off model of p(w | h) = (c(hw) + alpha) / (c(h.) + alpha V), h having exactly n-1 tokens.
 
-    `alphas[k]`: [m] of each (k+1)-gram; `gammas[k]`: [m] of each k-gram as a context, for
-    k = 1 .. n-1, and a single number for k = 0; `base`: [V] or [1], what the unigrams are
-    interpolated with. A context without continuations gives everything: gamma = 1.
+    In the form of a back-off model: the lower orders, uniform, only pass on what the
+    highest leaves. A document's beginning is a shorter context, and as much one as any.
     """
-    trie = counts.trie
-    probs = alphas[0] + gammas[0] * base
-    log_probs = [probs.log()]
-    log_backoffs: list[Tensor] = []
-    for order in range(2, counts.order + 1):
-        gamma = gammas[order - 1]
-        probs = alphas[order - 1] + gamma.repeat_interleave(trie.degrees(order - 1)) * probs[counts.suffixes(order)]
-        log_probs.append(probs.log())
-        log_backoffs.append(gamma.log())
-    return BackoffModel(trie, log_probs, log_backoffs, counts.end_of_text)
+    size = counts.vocabulary_size
+    uniform = torch.full((1,), 1.0 / size, dtype=torch.float64, device=counts.device)
+    orders = []
+    for order, amounts in enumerate(counts.raw, 1):
+        sums = context_sums(counts.trie, order, amounts)
+        divisors = sums.total.double() + alpha * size
+        gammas = alpha * size / divisors
+        if order < counts.order:
+            full = torch.zeros(len(sums.total), dtype=torch.bool, device=counts.device)
+            if order > 1:
+                full[counts.initial(order - 1)] = True
+            amounts = amounts * (full if order == 1 else full[counts.trie.parents(order, slice(0, len(amounts)))])
+            gammas = torch.where(full, gammas, 1.0)
+        orders.append(Order(amounts, (0.0, 0.0, 0.0, 0.0), divisors, gammas))
+    return interpolate(counts, orders, uniform, progress)

@@ -1,0 +1,53 @@
+"""The row that every other must beat."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmbench.errors import LmbenchError
+from lmbench.model.base import ModelCard
+from lmbench.progress import Progress
+from lmbench.tokens import Tokens
+
+__all__ = ["Uniform"]
+
+
+class Uniform:
+    """Every token of the vocabulary equally likely: log V nats per token, whatever the text.
+
+    It learns nothing but the size of the vocabulary, and so costs nothing: the top of the
+    scale, and the fastest model to test the rest of the program with.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.card = ModelCard(parameters=0, context=0)
+
+    def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
+        self.size = len(train.vocabulary)
+        return self
+
+    def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
+        return np.full(len(tokens), -math.log(self.size))
+
+    def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        return np.full(self.size, -math.log(self.size))
+
+    def save(self, folder: Path) -> None:
+        (folder / "uniform.json").write_text(json.dumps({"vocabulary": self.size}), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Self:  # noqa: ARG003
+        path = folder / "uniform.json"
+        model = cls()
+        try:
+            model.size = int(json.loads(path.read_text(encoding="utf-8"))["vocabulary"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LmbenchError(f"{path} is not a saved uniform model ({error}); fit it again") from error
+        return model
