@@ -241,7 +241,7 @@ def _parameters(node: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, str
                     continue
                 if item.target.id.startswith("_") or "ClassVar" in ast.unparse(item.annotation):
                     continue
-                yield item.target.id, ast.unparse(item.annotation), ast.unparse(item.value) if item.value else None
+                yield item.target.id, ast.unparse(item.annotation), _written(item.value)
             return
     assert function is not None
     arguments = function.args
@@ -252,7 +252,18 @@ def _parameters(node: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, str
         [*positional, *arguments.kwonlyargs], [*defaults, *arguments.kw_defaults], strict=True
     ):
         annotation = ast.unparse(argument.annotation) if argument.annotation else "Any"
-        yield argument.arg, annotation, ast.unparse(default) if default is not None else None
+        yield argument.arg, annotation, _written(default)
+
+
+def _written(default: ast.expr | None) -> str | None:
+    """A default as a user would write it: `Spec("kneser_ney")` is kneser_ney, `True` is true."""
+    if default is None:
+        return None
+    if isinstance(default, ast.Call) and ast.unparse(default.func) == "Spec":
+        return str(ast.literal_eval(default.args[0]))
+    if isinstance(default, ast.Constant) and (default.value is None or isinstance(default.value, bool | str)):
+        return str(default.value).lower() if not isinstance(default.value, str) else default.value
+    return ast.unparse(default)
 
 
 def _argument_help(docstring: str) -> dict[str, str]:

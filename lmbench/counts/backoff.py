@@ -82,10 +82,9 @@ class BackoffModel:
 
     def next(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[V] nats: the distribution of the token after `context`, the ids of a document so far."""
-        text = stream(np.asarray(context)[-(self.order - 1) :] if self.order > 1 else np.zeros(0), self.end_of_text)
-        if len(context) >= self.order:
-            text = text[1:]
-        text = text[-(self.order - 1) :] if self.order > 1 else text[:0]
+        reach = self.order - 1
+        history = np.asarray(context)[max(0, len(context) - reach) :]
+        text = stream(history, self.end_of_text)[len(history) + 1 - min(reach, len(history) + 1) :]
         matched = self.trie.match(text.to(self.device)) if len(text) else []
         scores = self.log_probs[0].to(torch.float64).clone()
         for order in range(1, min(len(text), self.order - 1) + 1):
@@ -124,4 +123,4 @@ class BackoffModel:
             log_backoffs = [tensors[f"log_backoffs.{k}"] for k in range(1, order)]
             return cls(Trie(tokens, first), log_probs, log_backoffs, int(tensors["end_of_text"]))
         except (OSError, SafetensorError, KeyError, IndexError) as error:
-            raise LmbenchError(f"{path}: not a whole n-gram model ({error}); fit it again with `lmbench run`") from error
+            raise LmbenchError(f"{path}: not a whole n-gram model ({error}); fit it again with `lmbench run`") from None

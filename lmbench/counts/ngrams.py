@@ -67,7 +67,8 @@ class NgramCounts:
 
     @property
     def device(self) -> torch.device:
-        return self.raw[0].device
+        device: torch.device = self.raw[0].device
+        return device
 
     def __len__(self) -> int:
         """Distinct n-grams of all orders; of order 1, the tokens that occur."""
@@ -75,7 +76,8 @@ class NgramCounts:
 
     def adjusted(self, order: int) -> Tensor:
         """[m] int32: what Kneser-Ney counts: `raw` at the highest order, `continuation` below it."""
-        return self.raw[-1] if order == self.order else self.continuation[order - 1]
+        counts: Tensor = self.raw[-1] if order == self.order else self.continuation[order - 1]
+        return counts
 
     def suffixes(self, order: int, part: slice) -> Tensor:
         """[p] int32: the node, one order below, of each k-gram of `part` without its first token (order >= 2)."""
@@ -146,7 +148,8 @@ def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:
                     level.nodes[slots] = nodes
                 above = levels[level.order - 2]
                 parents = picked[-1]
-                above.first[above.size - len(parents) : above.size] = nodes[parents] + 1 - begins[parents].to(torch.int32)
+                children = nodes[parents] + 1 - begins[parents].to(torch.int32)
+                above.first[above.size - len(parents) : above.size] = children
             level.size += len(heads)
             picked.append(heads)
     for level, next_level in zip(levels, [*levels[1:], None], strict=True):

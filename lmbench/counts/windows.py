@@ -78,7 +78,7 @@ def sorted_windows(text: Tensor, depth: int, vocabulary_size: int, end_of_text: 
 
 
 def _refine(windows: Windows, reached: int, depth: int) -> int:
-    """Sort on, beyond `reached` tokens, the windows that are equal that far; returns by how many tokens, 0 if none are left."""
+    """Sort on, beyond `reached` tokens, the windows equal that far; returns by how many tokens, 0 if none are left."""
     shared, positions, bits = windows.shared, windows.positions, windows.bits
     equal = shared >= reached
     tied = equal.clone()
@@ -86,9 +86,10 @@ def _refine(windows: Windows, reached: int, depth: int) -> int:
     slots = torch.nonzero(tied).squeeze(1)
     del tied
     where = positions[slots]
-    going_on = windows.lengths[where] > reached
-    slots, where = slots[going_on], where[going_on]
-    if len(slots) == 0:
+    # a window that ends just here is equal so far to those that go on, and sorts before them
+    whole = windows.lengths[where] >= reached
+    slots, where = slots[whole], where[whole]
+    if not bool((windows.lengths[where] > reached).any()):
         return 0
     same = equal[slots]
     del equal

@@ -39,8 +39,8 @@ class KneserNey:
     discounts are then tuned on validation, and the report says so.
 
     Args:
-        discounts: closed (tuned only where the closed form breaks down) or tuned (every order, by validation likelihood)
-        fallback: what to do where the closed form breaks down: tuned, or constant (0.5, 1, 1.5: lmplz --discount_fallback)
+        discounts: closed (where the closed form does not break down) or tuned (every order, by validation likelihood)
+        fallback: what to do where the closed form breaks down: tuned, or constant (0.5, 1, 1.5, as lmplz --discount_fallback)
     """
 
     normalised = True

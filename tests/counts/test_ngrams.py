@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmbench.counts import windows
+from lmbench.counts.ngrams import NgramCounts, stream
+from lmbench.tokens import Tokens, Vocabulary, tokens_of
+
+from naive import Gram, continuations, grams
+
+
+def small(documents: list[list[int]], size: int = 4) -> Tokens:
+    return tokens_of(documents, Vocabulary((*tuple(b"%d" % i for i in range(size)), b""), size))
+
+
+def spelled(counts: NgramCounts, order: int) -> list[Gram]:
+    """Every n-gram of one order, read back from the trie."""
+    found: list[Gram] = [(token,) for token in range(counts.vocabulary_size)]
+    for k in range(1, order):
+        parents = counts.trie.parents(k + 1, slice(0, counts.trie.size(k + 1))).tolist()
+        tokens = counts.trie.tokens[k].tolist()
+        found = [(*found[parent], token) for parent, token in zip(parents, tokens, strict=True)]
+    return found
+
+
+documents = st.lists(st.lists(st.integers(0, 3), max_size=12), min_size=1, max_size=5)
+
+
+def check(text: Tokens, order: int) -> None:
+    counts = NgramCounts(text, order)
+    raw = grams(text, order)
+    adjusted = continuations(raw, text.vocabulary.end_of_text)
+    for k in range(1, order + 1):
+        names = spelled(counts, k)
+        assert names == sorted(names)
+        assert {n: c for n, c in zip(names, counts.raw[k - 1].tolist(), strict=True) if c} == dict(raw[k - 1])
+        if k < order:
+            found = dict(zip(names, counts.continuation[k - 1].tolist(), strict=True))
+            assert {name: count for name, count in found.items() if count} == {
+                name: count for name, count in adjusted[k - 1].items() if count
+            }
+        if k > 1:
+            below = spelled(counts, k - 1)
+            suffixes = counts.suffixes(k, slice(0, len(names))).tolist()
+            assert [below[node] for node in suffixes] == [name[1:] for name in names]
+    assert len(counts) == sum(map(len, raw))
+
+
+@given(documents, st.integers(1, 7))
+def test_counts_are_those_of_the_obvious_way(texts: list[list[int]], order: int) -> None:
+    check(small(texts), order)
+
+
+@given(documents, st.integers(1, 9), st.sampled_from([3, 6, 10, 17]), st.sampled_from([1, 2, 5]))
+@settings(deadline=None)
+def test_short_keys_and_small_chunks_change_nothing(
+    texts: list[list[int]], order: int, key_bits: int, width: int
+) -> None:
+    """Forces the sort to go on over many rounds, and every chunk boundary to be crossed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows, "KEY_BITS", key_bits)
+        narrow = lambda size, device: [slice(at, min(at + width, size)) for at in range(0, size, width)]  # noqa: E731
+        patch.setattr(windows, "chunks", narrow)
+        patch.setattr("lmbench.counts.ngrams.chunks", narrow)
+        check(small(texts), order)
+
+
+def test_the_example_of_the_docstring() -> None:
+    counts = NgramCounts(tokens_of([[0, 1, 0, 1, 1]], Vocabulary((b"a", b"b", b""), 2)), 2)
+    assert dict(zip(spelled(counts, 2), counts.raw[1].tolist(), strict=True)) == {
+        (0, 1): 2,
+        (1, 0): 1,
+        (1, 1): 1,
+        (1, 2): 1,
+        (2, 0): 1,
+    }
+    assert counts.continuation[0].tolist() == [2, 2, 1]
+
+
+@pytest.mark.parametrize("text", [[0] * 100, list(range(100)), [0, 1] * 50, []])
+def test_one_symbol_all_distinct_and_periodic(text: list[int]) -> None:
+    check(small([text], 101), 12)
+
+
+def test_a_large_vocabulary_needs_several_keys() -> None:
+    rng = np.random.default_rng(0)
+    text = rng.integers(0, 60, 400) * 1_000
+    check(small([text.tolist()], 60_000), 8)
+
+
+@given(documents, documents, st.integers(1, 6))
+def test_match_finds_exactly_the_ngrams_that_were_counted(
+    train: list[list[int]], test: list[list[int]], order: int
+) -> None:
+    counts = NgramCounts(small(train), order)
+    text = stream(small(test).ids, 4)
+    nodes = counts.trie.match(text)
+    for k in range(1, order + 1):
+        known = {name: node for node, name in enumerate(spelled(counts, k))}
+        expected = [known.get(tuple(text[at : at + k].tolist()), -1) for at in range(len(text) - k + 1)]
+        assert nodes[k - 1].tolist() == expected
+
+
+def test_windows_example_of_the_docstring() -> None:
+    text = torch.tensor([2, 0, 1, 0, 1, 1, 2], dtype=torch.int32)
+    found = windows.sorted_windows(text, 2, 3, 2)
+    assert [text[at : at + 2].tolist() for at in found.positions.tolist()] == [
+        [0, 1], [0, 1], [1, 0], [1, 1], [1, 2], [2], [2, 0]
+    ]  # fmt: skip
+    assert found.shared.tolist() == [0, 2, 0, 1, 1, 0, 1]

@@ -1,0 +1,121 @@
+"""The contract of lmbench/model/base.py, held against every model in the registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmbench.model import models
+from lmbench.model.base import Model
+from lmbench.progress import Silent
+from lmbench.runtime import Runtime
+from lmbench.tokens import Tokens, Vocabulary, tokens_of
+
+VOCABULARY = Vocabulary((*tuple(b"abcdefg"[i : i + 1] for i in range(7)), b""), 7)
+NET = "layers=2, width=16, context=8"
+# a model whose defaults are too large for a test, or which needs an option
+SPECS = {"transformer": f"transformer({NET}, heads=2)"}
+ALSO = ["ngram(order=1)", "ngram(order=7, smoothing=additive)", "ngram(order=3, smoothing=maximum_likelihood)"]
+EVERY = [SPECS.get(name, name) for name in models.names] + ALSO
+
+
+def sample(seed: int, length: int) -> list[int]:
+    """Text with something to learn: each letter is followed by one of two."""
+    rng = np.random.default_rng(seed)
+    letters = [0]
+    for turn in rng.integers(0, 2, length - 1).tolist():
+        letters.append((2 * letters[-1] + turn) % 6)  # the last letter of the vocabulary never occurs
+    return letters
+
+
+TRAIN = tokens_of([sample(1, 300), sample(2, 40), [], [3], sample(3, 150)], VOCABULARY)
+VALID = tokens_of([sample(4, 60), sample(5, 30)], VOCABULARY)
+TEST = tokens_of([sample(6, 45), [6, 6, 0, 6], [], sample(7, 12)], VOCABULARY)
+
+
+def fitted(spec: str, seed: int = 0, train: Tokens = TRAIN) -> Model:
+    model: Model = models.make(spec, runtime=Runtime(seed=seed, train_tokens=4_000))
+    return model.fit(train, VALID, Silent())
+
+
+@pytest.fixture(scope="module", params=EVERY)
+def model(request: pytest.FixtureRequest) -> Model:
+    return fitted(request.param)
+
+
+def tolerance(model: Model) -> float:
+    return 1e-9 if model.card.dtype == "float64" else 1e-5
+
+
+def contexts() -> list[list[int]]:
+    return [[], [0], [6], [6, 6], [0, 1], [5, 0, 6, 2], sample(8, 50), [6] * 30]
+
+
+def test_every_context_sums_to_one(model: Model) -> None:
+    if not model.card.distribution:
+        pytest.skip("a score that is no distribution, and its card says so")
+    for context in contexts():
+        following = model.next_log_probs(np.array(context, dtype=np.int64))
+        assert following.shape == (len(VOCABULARY),)
+        assert following.dtype == np.float64
+        assert np.logaddexp.reduce(following) == pytest.approx(0, abs=tolerance(model))
+
+
+def test_log_probs_are_those_of_next_log_probs_at_every_position(model: Model) -> None:
+    scores = model.log_probs(TEST, Silent())
+    assert scores.dtype == np.float64
+    expected = []
+    for index in range(len(TEST.documents)):
+        document = TEST.document(index)
+        expected += [model.next_log_probs(document[:at])[document[at]] for at in range(len(document))]
+    assert scores == pytest.approx(np.array(expected), abs=tolerance(model))
+
+
+def test_the_future_does_not_change_the_past(model: Model) -> None:
+    changed = TEST.ids.copy()
+    cut = 30
+    changed[cut:] = np.where(changed[cut:] == VOCABULARY.end_of_text, changed[cut:], (changed[cut:] + 1) % 7)
+    before = model.log_probs(TEST, Silent())
+    after = model.log_probs(Tokens(changed, TEST.documents, VOCABULARY), Silent())
+    assert before[:cut] == pytest.approx(after[:cut], abs=tolerance(model))
+
+
+def test_contexts_do_not_cross_documents(model: Model) -> None:
+    if model.card.adaptive:
+        pytest.skip("learns from the text it is scored on, and its card says so")
+    together = model.log_probs(TEST, Silent())
+    last = TEST.document(3)
+    alone = model.log_probs(Tokens(last, np.zeros(1, np.int64), VOCABULARY), Silent())
+    assert together[-len(last) :] == pytest.approx(alone, abs=tolerance(model))
+
+
+def test_never_nan_and_infinite_only_where_the_card_says_so(model: Model) -> None:
+    scores = model.log_probs(TEST, Silent())
+    assert not np.isnan(scores).any()
+    assert (scores <= 0).all() or not model.card.distribution
+    if model.card.smoothed:
+        assert np.isfinite(scores).all()
+
+
+def test_saved_and_loaded_gives_the_same_numbers(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    again = type(model).load(tmp_path)
+    assert np.array_equal(again.log_probs(TEST, Silent()), model.log_probs(TEST, Silent()))
+    assert np.array_equal(again.next_log_probs(TEST.ids[:5]), model.next_log_probs(TEST.ids[:5]))
+    assert again.card == model.card
+
+
+@pytest.mark.parametrize("spec", EVERY)
+def test_the_same_seed_gives_the_same_numbers(spec: str) -> None:
+    first, second = (fitted(spec).log_probs(TEST, Silent()) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("spec", EVERY)
+def test_fitting_on_next_to_nothing(spec: str) -> None:
+    for text in ([[0]], [[], []], [[0] * 20]):
+        model = fitted(spec, train=tokens_of(text, VOCABULARY))
+        if model.card.distribution:
+            assert np.logaddexp.reduce(model.next_log_probs(np.array([0, 6]))) == pytest.approx(0, abs=1e-5)
