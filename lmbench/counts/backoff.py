@@ -6,7 +6,7 @@ sampler serve all of them:
     p(w | h) = p(hw)                 if hw is stored
                b(h) p(w | h')        otherwise, h' being h without its first token
 
-with b(h) = 1 where h itself is not stored.
+with b(h) = 1 where h itself is not stored (a score that is no distribution may set another).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class BackoffModel:
     log_probs: list[Tensor]
     log_backoffs: list[Tensor]
     end_of_text: int
+    unseen_log_backoff: float = 0.0
 
     @property
     def order(self) -> int:
@@ -71,10 +72,13 @@ class BackoffModel:
         for order in range(2, self.order + 1):
             context, node = nodes[order - 2][:-1], nodes[order - 1]
             lower = scores[order - 2 :]
-            if len(context) == 0 or len(self.log_backoffs[order - 2]) == 0:
+            if len(context) == 0:
                 break
+            if len(self.log_backoffs[order - 2]) == 0:
+                lower += self.unseen_log_backoff
+                continue
             backoff = self.log_backoffs[order - 2][context.clamp(min=0)].to(torch.float64)
-            lower += torch.where(context >= 0, backoff, 0.0)
+            lower += torch.where(context >= 0, backoff, self.unseen_log_backoff)
             if len(self.log_probs[order - 1]):
                 stored = self.log_probs[order - 1][node.clamp(min=0)].to(torch.float64)
                 torch.where(node >= 0, stored, lower, out=lower)
@@ -90,7 +94,8 @@ class BackoffModel:
         for order in range(1, min(len(text), self.order - 1) + 1):
             node = int(matched[order - 1][-1])
             if node < 0:
-                break
+                scores += self.unseen_log_backoff
+                continue
             scores += self.log_backoffs[order - 1][node].to(torch.float64)
             start, stop = self.trie.first[order - 1][node : node + 2].tolist()
             children = self.trie.tokens[order][start:stop].long()
@@ -100,6 +105,7 @@ class BackoffModel:
     def save(self, path: Path) -> None:
         """Write one safetensors file: tokens, first, log_probs and log_backoffs of each order."""
         tensors: dict[str, Tensor] = {"end_of_text": torch.tensor([self.end_of_text])}
+        tensors["unseen_log_backoff"] = torch.tensor([self.unseen_log_backoff], dtype=torch.float64)
         narrow = torch.uint16 if self.trie.size(1) <= 1 << 16 else torch.int32
         for k in range(self.order):
             tensors[f"log_probs.{k + 1}"] = self.log_probs[k]
@@ -121,6 +127,7 @@ class BackoffModel:
             tokens = [vocabulary, *(tensors[f"tokens.{k}"].to(torch.int32) for k in range(2, order + 1))]
             first = [tensors[f"first.{k}"] for k in range(1, order)]
             log_backoffs = [tensors[f"log_backoffs.{k}"] for k in range(1, order)]
-            return cls(Trie(tokens, first), log_probs, log_backoffs, int(tensors["end_of_text"]))
+            unseen = float(tensors["unseen_log_backoff"])
+            return cls(Trie(tokens, first), log_probs, log_backoffs, int(tensors["end_of_text"]), unseen)
         except (OSError, SafetensorError, KeyError, IndexError) as error:
             raise LmbenchError(f"{path}: not a whole n-gram model ({error}); fit it again with `lmbench run`") from None

@@ -39,7 +39,7 @@ class Trie:
         return torch.searchsorted(first, nodes, right=True) - 1
 
     def child(self, order: int, nodes: Tensor, tokens: Tensor) -> Tensor:
-        """[q] the node, of the next order, that continues each of `nodes` with each of `tokens`; -1 where there is none.
+        """[q] the node, of the next order, that continues each of `nodes` with its token; -1 where there is none.
 
         A binary search in all slices at once: one gather for each halving of the widest slice.
         """

@@ -1,7 +1,8 @@
-"""What the benchmark compares. One file per model; `base.py` holds the contract."""
+"""What the benchmark compares. One file per model; `base.py` holds the contract. Every net is a model too."""
 
 from __future__ import annotations
 
-from lmbench.registry import Registry
+from lmbench.net import nets
+from lmbench.registry import Registry, Wrapped
 
-models = Registry("lmbench.model", "model")
+models = Registry("lmbench.model", "model", wrapped=Wrapped(nets, "lmbench.model._neural", "lmbench.training.options"))

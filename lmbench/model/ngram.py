@@ -31,7 +31,7 @@ class Ngram:
         smoothing: how counts become probabilities; `lmbench smoothings` lists them
     """
 
-    def __init__(self, order: int = 5, smoothing: Spec = Spec("kneser_ney"), runtime: Runtime | None = None) -> None:
+    def __init__(self, order: int = 5, smoothing: Spec = Spec("modified_kneser_ney"), runtime: Runtime | None = None) -> None:
         if not 1 <= order <= MAX_ORDER:
             raise UsageError(f"ngram: order must be 1 to {MAX_ORDER}, not {order}")
         smoothings.check(smoothing)

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from lmbench.registry import Registry
 
-smoothings = Registry("lmbench.smoothing", "smoothing")
+smoothings = Registry(
+    "lmbench.smoothing", "smoothing", aliases={"kneser_ney": "modified_kneser_ney", "katz": "good_turing"}
+)

@@ -42,43 +42,46 @@ class Observed:
         return probs.log().mean()
 
 
-def maximise(observed: Observed, start: Tensor, free: list[int]) -> Tensor:
+def maximise(observed: Observed, start: Tensor, free: list[int], tied: bool = False) -> Tensor:
     """[n, 3] discounts: those of the orders in `free` (1-based) at the validation likelihood's maximum.
 
-    L-BFGS-B within 0 <= D_i <= i; the likelihood is smooth and in practice unimodal.
+    L-BFGS-B within 0 < D_i < i; the likelihood is smooth and in practice unimodal.
+    `tied`: one discount for all counts of an order, below 1.
     """
     from scipy.optimize import minimize
 
     rows = torch.tensor([order - 1 for order in free])
     edge = 1e-4
-    bounds = [(edge, i - edge) for _ in free for i in (1, 2, 3)]
+    limits = (1,) if tied else (1, 2, 3)
+    bounds = [(edge, i - edge) for _ in free for i in limits]
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        trial = torch.from_numpy(values.reshape(-1, 3).copy()).requires_grad_()
-        negative = -observed.log_likelihood(start.index_put((rows,), trial))
+        trial = torch.from_numpy(values.reshape(-1, len(limits)).copy()).requires_grad_()
+        negative = -observed.log_likelihood(start.index_put((rows,), trial.expand(-1, 3)))
         (gradient,) = torch.autograd.grad(negative, trial)
         return float(negative.detach()), gradient.numpy().ravel()
 
-    first: Any = start[rows].numpy().ravel().clip([low for low, _ in bounds], [high for _, high in bounds])
+    first: Any = (
+        start[rows, : len(limits)].numpy().ravel().clip([low for low, _ in bounds], [high for _, high in bounds])
+    )
     result = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
-    return start.index_put((rows,), torch.from_numpy(result.x.reshape(-1, 3)))
+    return start.index_put((rows,), torch.from_numpy(result.x.reshape(-1, len(limits))).expand(-1, 3))
 
 
-def observe(counts: NgramCounts, valid: Tokens) -> Observed:
-    """What the tables say of each validation token at each order, in Kneser-Ney's adjusted counts."""
+def observe(counts: NgramCounts, amounts: list[Tensor], valid: Tokens) -> Observed:
+    """What the tables say of each validation token at each order; `amounts`: each order's counts, raw or adjusted."""
     text = stream(valid.ids, counts.end_of_text, str(counts.device))
     nodes = counts.trie.match(text)
     size = len(text) - 1
     seen = torch.zeros(counts.order, size, dtype=torch.int64)
     sums = torch.zeros(counts.order, 4, size, dtype=torch.int64)
     for order in range(1, counts.order + 1):
-        amounts = counts.adjusted(order)
-        found = context_sums(counts.trie, order, amounts)
+        found = context_sums(counts.trie, order, amounts[order - 1])
         context = torch.zeros(size, dtype=torch.int64) if order == 1 else nodes[order - 2][:-1]
         node = nodes[order - 1][1:] if order == 1 else nodes[order - 1]
-        if len(node) == 0 or len(amounts) == 0:
+        if len(node) == 0 or len(amounts[order - 1]) == 0:
             continue
-        seen[order - 1, -len(node) :] = torch.where(node >= 0, amounts[node.clamp(min=0)], 0)
+        seen[order - 1, -len(node) :] = torch.where(node >= 0, amounts[order - 1][node.clamp(min=0)], 0)
         for row, value in enumerate((found.total, found.one, found.two, found.more)):
             sums[order - 1, row, -len(node) :] = torch.where(context >= 0, value[context.clamp(min=0)], 0)
     return Observed(seen, sums, counts.vocabulary_size)

@@ -10,7 +10,7 @@ from lmbench.counts.ngrams import NgramCounts
 from lmbench.model import models
 from lmbench.progress import Silent
 from lmbench.smoothing._tuning import maximise, observe
-from lmbench.smoothing.kneser_ney import KneserNey, closed_form
+from lmbench.smoothing.modified_kneser_ney import ModifiedKneserNey, closed_form
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
 from naive import modified_kneser_ney
@@ -50,7 +50,7 @@ def test_probabilities_are_those_of_the_textbook(
     text = tokens_of(texts, VOCABULARY)
     discounts = [[0.3 + 0.1 * k, 0.9, 1.7] for k in range(order)]
     counts = NgramCounts(text, order)
-    model = KneserNey().estimate(counts, {"discounts": discounts}, Silent())
+    model = ModifiedKneserNey().estimate(counts, {"discounts": discounts}, Silent())
     p = modified_kneser_ney(text, order, discounts)
     history = tuple([4, *context][max(0, len(context) + 1 - (order - 1)) :]) if order > 1 else ()
     assert np.exp(model.next(np.array(context, dtype=np.int64)))[word] == pytest.approx(p(word, history), rel=1e-12)
@@ -61,7 +61,7 @@ def test_tuning_reaches_a_maximum_of_the_validation_likelihood() -> None:
     draw = lambda n: tokens_of([(rng.integers(0, 4, n) * rng.integers(0, 2, n)).tolist()], VOCABULARY)  # noqa: E731
     train, valid = draw(300), draw(300)
     counts = NgramCounts(train, 3)
-    observed = observe(counts, valid)
+    observed = observe(counts, [counts.adjusted(k) for k in (1, 2, 3)], valid)
     start = torch.tensor([[0.5, 1.0, 1.5]] * 3, dtype=torch.float64)
     best = maximise(observed, start, [2, 3])
     assert torch.equal(best[0], start[0])
@@ -80,8 +80,10 @@ def test_the_likelihood_that_is_tuned_is_the_likelihood_that_is_scored() -> None
     valid = tokens_of([rng.integers(0, 4, 50).tolist(), [], [3]], VOCABULARY)
     discounts = [[0.4, 1.1, 1.3], [0.6, 1.0, 1.9], [0.7, 1.2, 1.4]]
     counts = NgramCounts(train, 3)
-    scored = KneserNey().estimate(counts, {"discounts": discounts}, Silent()).score(valid.ids, Silent())
-    observed = observe(counts, valid).log_likelihood(torch.tensor(discounts, dtype=torch.float64))
+    scored = ModifiedKneserNey().estimate(counts, {"discounts": discounts}, Silent()).score(valid.ids, Silent())
+    observed = observe(counts, [counts.adjusted(k) for k in (1, 2, 3)], valid).log_likelihood(
+        torch.tensor(discounts, dtype=torch.float64)
+    )
     assert float(observed) == pytest.approx(scored.mean(), abs=1e-13)
 
 
@@ -107,5 +109,5 @@ def test_refit_counts_anew_and_keeps_the_discounts() -> None:
     model.refit(train + valid, Silent())
     assert model.card.training["discounts"] == discounts
     counts = NgramCounts(train + valid, 3)
-    again = KneserNey().estimate(counts, {"discounts": discounts}, Silent())
+    again = ModifiedKneserNey().estimate(counts, {"discounts": discounts}, Silent())
     assert np.array_equal(model.log_probs(valid, Silent()), again.score(valid.ids, Silent()))

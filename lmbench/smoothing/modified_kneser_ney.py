@@ -10,17 +10,17 @@ from torch import Tensor
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.progress import Progress
+from lmbench.smoothing._discounting import TUNING_TOKENS
 from lmbench.smoothing._tuning import maximise, observe
 from lmbench.smoothing.base import Choice, Order, Settings, context_sums, interpolate
 from lmbench.tokens import Tokens
 
-__all__ = ["KneserNey"]
+__all__ = ["ModifiedKneserNey"]
 
 _CONSTANT = (0.5, 1.0, 1.5)
-_TUNING_TOKENS = 400_000
 
 
-class KneserNey:
+class ModifiedKneserNey:
     """Modified Kneser-Ney, interpolated: three discounts per order, lower orders from continuation counts.
 
     Chen & Goodman 1998, equations 26 to 29, the method of KenLM's `lmplz` and of SRILM's
@@ -40,7 +40,7 @@ class KneserNey:
 
     Args:
         discounts: closed (where the closed form does not break down) or tuned (every order, by validation likelihood)
-        fallback: what to do where the closed form breaks down: tuned, or constant (0.5, 1, 1.5, as lmplz --discount_fallback)
+        fallback: where the closed form breaks down: tuned, or constant (0.5, 1, 1.5, as lmplz --discount_fallback)
     """
 
     normalised = True
@@ -60,7 +60,8 @@ class KneserNey:
         broken = [order for order, form in enumerate(closed, 1) if form is None]
         constant = len(valid) == 0 or (self.fallback == "constant" and self.discounts == "closed")
         if free and not constant:
-            observed = observe(counts, valid.head(_TUNING_TOKENS))
+            amounts = [counts.adjusted(order) for order in range(1, counts.order + 1)]
+            observed = observe(counts, amounts, valid.head(TUNING_TOKENS))
             discounts = maximise(observed, torch.tensor(discounts, dtype=torch.float64), free).tolist()
         if constant:
             chosen = ["closed" if form is not None else "constant" for form in closed]

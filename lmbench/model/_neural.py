@@ -1,0 +1,196 @@
+"""Every net of `lmbench.net` as a model: sized, trained, scored by sliding window, saved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from lmbench.errors import LmbenchError, UsageError
+from lmbench.model.base import ModelCard
+from lmbench.net import nets
+from lmbench.net.base import Net, Setting, build
+from lmbench.progress import Progress, Silent
+from lmbench.runtime import Runtime
+from lmbench.tokens import Tokens
+from lmbench.training.budget import Budget
+from lmbench.training.checkpoint import put, tensors_of
+from lmbench.training.evaluation import default_stride, log_probs, scoring, slide, window_start
+from lmbench.training.loop import Loop, State
+from lmbench.training.options import Training
+
+__all__ = ["Neural"]
+
+SECONDS = {"cpu": 45.0, "cuda": 60.0}  # the budget of a run that sets none
+BATCH = {"cpu": 2_048, "cuda": 65_536}  # tokens in a step
+SHARED = frozenset(field.name for field in fields(Training))
+
+
+class Neural:
+    """A net, trained by the one loop and scored exactly.
+
+    `net` is the architecture's name, `options` its own options and those of `Training`. A prediction sees what the
+    sliding window of its place in the document holds (`training.evaluation.window_start`); `next_log_probs` takes
+    the place from the length of its context, and so sees the same.
+    """
+
+    def __init__(self, net: str, runtime: Runtime | None = None, **options: Any) -> None:
+        self.name = net
+        self.architecture: type[Net] = nets.load(net)
+        self.runtime = runtime or Runtime()
+        self.training = Training(**{key: value for key, value in options.items() if key in SHARED})
+        self.options = {key: value for key, value in options.items() if key not in SHARED}
+        self.card = ModelCard(dtype="float32")
+        self.end_of_text = -1
+        self._net: Net | None = None
+        if self.runtime.device == "cuda" and not torch.cuda.is_available():
+            raise LmbenchError(f"{net}: there is no GPU that torch can use here; give --device cpu")
+
+    @property
+    def net(self) -> Net:
+        if self._net is None:
+            raise RuntimeError("a net is fitted or loaded before it is asked")
+        return self._net
+
+    @property
+    def stride(self) -> int:
+        return min(self.training.stride or default_stride(self.net), self.net.context)
+
+    def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
+        """Train within the runtime's budget (a default one of about a minute), keep the weights of least validation
+        loss.
+
+        Raises LmbenchError where the training text is empty, and KeyboardInterrupt on Ctrl-C, after a checkpoint.
+        """
+        if not len(train):
+            raise LmbenchError(f"{self.name}: the training text has no tokens")
+        net, notes = self._build(train)
+        self._net, self.end_of_text = net, train.vocabulary.end_of_text
+        rows = max(1, (self.training.batch or BATCH[self.runtime.device]) // net.context)
+        rows = min(rows, max(1, len(train) // net.context))
+        budget = self._budget(rows * net.context)
+        identity = {
+            "net": self.name,
+            "options": self.options,
+            "training": asdict(self.training),
+            "budget": asdict(budget),
+            "batch": rows * net.context,
+            "seed": self.runtime.seed,
+            "vocabulary": train.vocabulary.hash,
+            "training text": train.hash,
+            "validation text": valid.hash,
+        }
+        loop = Loop(net, train, valid, self.training, budget, rows, self.runtime, identity)
+        state = loop.run(self.name, progress)
+        self._describe(state, budget, rows * net.context, len(train), notes)
+        return self
+
+    def _build(self, train: Tokens) -> tuple[Net, list[str]]:
+        """The untrained net on the device, sized for the text."""
+        runtime = self.runtime
+        setting = Setting(
+            len(train.vocabulary), len(train), runtime.device, runtime.train_seconds, runtime.train_tokens
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(runtime.seed)
+            net, options = build(self.architecture, setting, self.options)
+            notes = []
+            if net.context > len(train):
+                notes.append(f"context {net.context} shortened to {len(train)}, the tokens of the training text")
+                torch.manual_seed(runtime.seed)
+                net, options = build(self.architecture, setting, {**self.options, "context": len(train)})
+        self.options = options
+        return net.to(runtime.device), notes
+
+    def _budget(self, batch: int) -> Budget:
+        if self.training.steps is not None:
+            return Budget(tokens=self.training.steps * batch)
+        if self.runtime.train_seconds is None and self.runtime.train_tokens is None:
+            return Budget(seconds=SECONDS[self.runtime.device])
+        return Budget(tokens=self.runtime.train_tokens, seconds=self.runtime.train_seconds)
+
+    def _describe(self, state: State, budget: Budget, batch: int, text: int, notes: list[str]) -> None:
+        costs = self.net.costs(self.net.context)
+        self.card = ModelCard(
+            parameters=costs["parameters"],
+            context=self.net.reach or self.net.context,
+            dtype="float32",
+            stride=self.stride,
+            training={
+                "net": self.name,
+                "options": self.options,
+                **asdict(self.training),
+                "batch": batch,
+                "budget": asdict(budget),
+                **costs,
+                "steps": state.step,
+                "tokens": state.tokens,
+                "epochs": state.tokens / text,
+                "seconds": state.seconds,
+                "flops": float(costs["flops_per_token"]) * state.tokens,
+                "best_validation": state.best,
+                "best_tokens": state.best_tokens,
+                "curve": state.curve,
+            },
+            notes=notes + state.notes,
+        )
+
+    def log_probs(self, tokens: Tokens, progress: Progress | None = None) -> NDArray[np.float64]:
+        """[n] nats. Raises LmbenchError where `tokens` are of another vocabulary."""
+        if len(tokens.vocabulary) != self.net.vocabulary:
+            raise LmbenchError(
+                f"{self.name}: fitted on a vocabulary of {self.net.vocabulary}, asked about one of "
+                f"{len(tokens.vocabulary)}; use the tokenizer that it was fitted with"
+            )
+        windows = slide(tokens, self.net.context, self.stride)
+        return log_probs(self.net, tokens, windows, self.runtime.device, progress or Silent())
+
+    def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """[V] nats, given the ids of a document so far."""
+        start = window_start(len(context), self.net.context, self.stride)
+        before = [self.end_of_text] if start == 0 else []
+        ids = np.array([*before, *context[max(0, start - 1) :]], dtype=np.int64)
+        with scoring(self.net):
+            hidden = self.net.hidden(torch.from_numpy(ids)[None].to(self.runtime.device))[0, -1]
+            logits = self.net.logits(hidden[None])[0].double()
+            found: NDArray[np.float64] = (logits - logits.logsumexp(0)).cpu().numpy()
+        return found
+
+    def save(self, folder: Path) -> None:
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in tensors_of(self.net).items()}
+        save_file(tensors, folder / "model.safetensors")
+        config = {
+            "net": self.name,
+            "options": self.options,
+            "training": asdict(self.training),
+            "vocabulary": self.net.vocabulary,
+            "end_of_text": self.end_of_text,
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+        self.card.save(folder / "card.json")
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Self:
+        path = folder / "config.json"
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+            model = cls(config["net"], Runtime(device=device), **config["options"], **config["training"])
+            model._net = model.architecture(config["vocabulary"], **config["options"])
+            model.end_of_text = int(config["end_of_text"])
+            path = folder / "card.json"
+            model.card = ModelCard.load(path)
+            path = folder / "model.safetensors"
+            tensors = load_file(path)
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError, UsageError) as error:
+            raise LmbenchError(f"{path}: not a whole saved net ({error}); fit it again") from error
+        put(model._net, tensors, path)
+        model._net.to(device).eval()
+        model.runtime = replace(model.runtime, device=device)
+        return model

@@ -1,0 +1,129 @@
+"""Good-Turing discounts with Katz's back-off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.ngrams import NgramCounts
+from lmbench.errors import UsageError
+from lmbench.progress import Progress, Silent
+from lmbench.smoothing.base import Choice, Settings, context_sums, segment_sum
+from lmbench.tokens import Tokens
+
+__all__ = ["GoodTuring"]
+
+_TUNING_TOKENS = 100_000
+
+
+class GoodTuring:
+    """Katz back-off with Good-Turing discounts: the seen keep less, the unseen share what is left.
+
+    Katz 1987; Chen & Goodman 1998, equations 13 to 15. A count r <= k is multiplied by
+        d_r = (r*/r - A) / (1 - A),   r* = (r + 1) n_(r+1) / n_r,   A = (k + 1) n_(k+1) / n_1
+    and p(w | h) = d_r c(hw) / c(h.) if hw was seen, else a(h) p(w | h'), with a(h) such that the
+    context sums to one. Worked example with k = 1, n1 = 4, n2 = 1: A = 1/2, r* = 1/2, d_1 = 0: then
+    the formula is of no use, as wherever a d_r is not above 0 and below 1; k is lowered until
+    it is, and where none does, an absolute discount is tuned on validation, and the report says so.
+    A context all of whose continuations are frequent leaves nothing: it is given one unseen
+    occurrence, c(h.) + 1, as SRILM does.
+
+    Args:
+        k: counts above this are trusted as they are
+    """
+
+    normalised = True
+    smoothed = True
+
+    def __init__(self, k: int = 5) -> None:
+        if k < 1:
+            raise UsageError(f"good_turing: k must be 1 or more, not {k}")
+        self.k = k
+
+    def choose(self, counts: NgramCounts, valid: Tokens) -> Choice:
+        found = [good_turing(amounts, self.k) for amounts in counts.raw]
+        broken = [order for order, discounts in enumerate(found, 1) if discounts is None]
+        if not broken:
+            return Choice({"discounts": found})
+        which = ", ".join(map(str, broken))
+        if len(valid) == 0:
+            how, amount = "replaced by an absolute discount of 0.5", 0.5
+        else:
+            how, amount = "replaced by an absolute discount tuned on validation", self._tuned(counts, found, valid)
+        note = f"Good-Turing discounts of order {which} {how}: these counts have none in range"
+        return Choice({"discounts": self._filled(found, amount)}, [note])
+
+    def _filled(self, found: list[list[float] | None], amount: float) -> list[list[float]]:
+        absolute = [(r - amount) / r for r in range(1, self.k + 1)]
+        return [discounts if discounts is not None else absolute for discounts in found]
+
+    def _tuned(self, counts: NgramCounts, found: list[list[float] | None], valid: Tokens) -> float:
+        from scipy.optimize import minimize_scalar
+
+        sample = valid.head(_TUNING_TOKENS)
+
+        def loss(amount: float) -> float:
+            model = self.estimate(counts, {"discounts": self._filled(found, amount)}, Silent())
+            return -float(model.score(sample.ids, Silent()).mean())
+
+        return float(minimize_scalar(loss, bounds=(0.01, 0.99), method="bounded", options={"xatol": 0.01}).x)
+
+    def estimate(self, counts: NgramCounts, settings: Settings, progress: Progress) -> BackoffModel:
+        trie = counts.trie
+        log_probs: list[Tensor] = []
+        log_backoffs: list[Tensor] = []
+        lower = torch.zeros(0, dtype=torch.float64)
+        with progress.task("probabilities", counts.order) as task:
+            for order, (amounts, row) in enumerate(zip(counts.raw, settings["discounts"], strict=True), 1):
+                total = context_sums(trie, order, amounts).total.double()
+                left = _left(counts, order, amounts, row)
+                types = (amounts > 0).sum().reshape(1) if order == 1 else trie.degrees(order - 1)
+                complete = types == counts.vocabulary_size  # no token is unseen here: nothing need be left
+                divisor = torch.where((left <= 0) & ~complete, total + 1, torch.where(complete, total - left, total))
+                left = torch.where(left <= 0, 1.0, left)
+                table = torch.tensor([1.0, *row, 1.0], dtype=torch.float64, device=counts.device)
+                kept = amounts * table[amounts.clamp(max=len(row) + 1)]
+                if order == 1:
+                    unseen = counts.vocabulary_size - types
+                    probs = torch.where(amounts > 0, kept / divisor, left / divisor / unseen.clamp(min=1))
+                else:
+                    context = trie.parents(order, slice(0, len(amounts)))
+                    probs = kept / divisor[context]
+                    taken = torch.zeros_like(total)
+                    taken.index_add_(0, context, lower[counts.suffixes(order, slice(0, len(amounts)))])
+                    share = left / divisor / (1 - taken)
+                    log_backoffs.append(torch.where((types > 0) & ~complete, share, 1.0).log())
+                log_probs.append(probs.log())
+                lower = probs
+                task.advance()
+        return BackoffModel(trie, log_probs, log_backoffs, counts.end_of_text)
+
+
+def _left(counts: NgramCounts, order: int, amounts: Tensor, discounts: list[float]) -> Tensor:
+    """[c] float64: how much of each context's count its discounted continuations leave; exact sums of integers."""
+    left: Any = 0.0
+    for r, discount in enumerate(discounts, 1):
+        once = (amounts == r).to(torch.int32)
+        number = once.sum().reshape(1) if order == 1 else segment_sum(once, counts.trie.first[order - 2])
+        left = left + (1 - discount) * r * number.double()
+    result: Tensor = left
+    return result
+
+
+def good_turing(amounts: Tensor, k: int) -> list[float] | None:
+    """[d_1 .. d_k] with the largest k, up to the one asked for, that keeps them in range, then ones; or None."""
+    n = [int((amounts == r).sum()) for r in range(1, k + 2)]
+    for top in range(k, 0, -1):
+        if not all(n[: top + 1]):
+            continue
+        excess = (top + 1) * n[top] / n[0]
+        if excess >= 1:
+            continue
+        ratios = [(r + 1) * n[r] / n[r - 1] / r for r in range(1, top + 1)]
+        discounts = [(ratio - excess) / (1 - excess) for ratio in ratios]
+        if all(0 < discount < 1 for discount in discounts):
+            return discounts + [1.0] * (k - top)
+    return None
