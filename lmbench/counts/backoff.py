@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lmbench.counts.ngrams import stream
-from lmbench.counts.trie import Trie
+from lmbench.counts.trie import Trie, narrow
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Ids
@@ -97,20 +97,18 @@ class BackoffModel:
                 scores += self.unseen_log_backoff
                 continue
             scores += self.log_backoffs[order - 1][node].to(torch.float64)
-            start, stop = self.trie.first[order - 1][node : node + 2].tolist()
-            children = self.trie.tokens[order][start:stop].long()
-            scores[children] = self.log_probs[order][start:stop].to(torch.float64)
+            children = self.trie.children(order, node)
+            scores[self.trie.ids(order + 1, children).long()] = self.log_probs[order][children].to(torch.float64)
         return scores.cpu().numpy()
 
     def save(self, path: Path) -> None:
         """Write one safetensors file: tokens, first, log_probs and log_backoffs of each order."""
         tensors: dict[str, Tensor] = {"end_of_text": torch.tensor([self.end_of_text])}
         tensors["unseen_log_backoff"] = torch.tensor([self.unseen_log_backoff], dtype=torch.float64)
-        narrow = torch.uint16 if self.trie.size(1) <= 1 << 16 else torch.int32
         for k in range(self.order):
             tensors[f"log_probs.{k + 1}"] = self.log_probs[k]
             if k:
-                tensors[f"tokens.{k + 1}"] = self.trie.tokens[k].to(narrow)
+                tensors[f"tokens.{k + 1}"] = self.trie.tokens[k]
             if k + 1 < self.order:
                 tensors[f"first.{k + 1}"] = self.trie.first[k]
                 tensors[f"log_backoffs.{k + 1}"] = self.log_backoffs[k]
@@ -123,8 +121,8 @@ class BackoffModel:
             tensors = load_file(path, device)
             order = sum(name.startswith("log_probs.") for name in tensors)
             log_probs = [tensors[f"log_probs.{k}"] for k in range(1, order + 1)]
-            vocabulary = torch.arange(len(log_probs[0]), dtype=torch.int32, device=device)
-            tokens = [vocabulary, *(tensors[f"tokens.{k}"].to(torch.int32) for k in range(2, order + 1))]
+            vocabulary = narrow(torch.arange(len(log_probs[0]), device=device), len(log_probs[0]))
+            tokens = [vocabulary, *(tensors[f"tokens.{k}"] for k in range(2, order + 1))]
             first = [tensors[f"first.{k}"] for k in range(1, order)]
             log_backoffs = [tensors[f"log_backoffs.{k}"] for k in range(1, order)]
             unseen = float(tensors["unseen_log_backoff"])

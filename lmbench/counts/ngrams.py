@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lmbench.counts.trie import Trie
+from lmbench.counts.trie import Trie, narrow
 from lmbench.counts.windows import Windows, chunks, sorted_windows
 from lmbench.tokens import Tokens
 
@@ -82,7 +82,7 @@ class NgramCounts:
     def suffixes(self, order: int, part: slice) -> Tensor:
         """[p] int32: the node, one order below, of each k-gram of `part` without its first token (order >= 2)."""
         if order == 2:
-            return self.trie.tokens[1][part]
+            return self.trie.ids(2, part)
         return self._nodes[order - 2][self._slots[self._places[order - 1][part] + 1]]
 
     def initial(self, order: int) -> slice:
@@ -101,11 +101,12 @@ class _Level:
     The totals run over all windows so far; an n-gram's own count is the difference to the next.
     """
 
-    def __init__(self, order: int, capacity: int, device: torch.device) -> None:
-        empty = torch.empty(4, capacity + 1, dtype=torch.int32, device=device)  # untouched pages cost nothing
+    def __init__(self, order: int, capacity: int, vocabulary_size: int, device: torch.device) -> None:
+        empty = torch.empty(3, capacity + 1, dtype=torch.int32, device=device)  # untouched pages cost nothing
         self.order = order
         self.size = 0
-        self.tokens, self.raw, self.continuation, self.places = empty
+        self.raw, self.continuation, self.places = empty
+        self.tokens = narrow(torch.empty(0, dtype=torch.int32, device=device), vocabulary_size).new_empty(capacity)
         self.first = torch.empty(capacity + 1, dtype=torch.int32, device=device)
         self.nodes = torch.empty(0, dtype=torch.int32, device=device)
         self.windows = 0
@@ -124,7 +125,7 @@ def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:
     """The levels of all orders, in one pass over the sorted windows."""
     size = len(windows.text)
     device = windows.text.device
-    levels = [_Level(k, vocabulary_size if k == 1 else size, device) for k in range(1, order + 1)]
+    levels = [_Level(k, vocabulary_size if k == 1 else size, vocabulary_size, device) for k in range(1, order + 1)]
     for level in levels[1:-1]:
         level.nodes = torch.empty(size, dtype=torch.int32, device=device)
     before = _shared_before(windows)
@@ -135,7 +136,7 @@ def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:
             begins = (windows.shared[slots] < level.order) & whole
             heads = torch.nonzero(begins).squeeze(1)
             here = slice(level.size, level.size + len(heads))
-            level.tokens[here] = windows.token(level.order - 1, slots, heads)
+            level.tokens[here] = narrow(windows.token(level.order - 1, slots, heads), vocabulary_size)
             level.places[here] = windows.positions[slots][heads]
             level.raw[here], level.windows = _running(whole, heads, level.windows)
             if level.order < order:
@@ -167,14 +168,15 @@ def _running(flags: Tensor, heads: Tensor, total: int) -> tuple[Tensor, int]:
 
 def _make_dense(level: _Level, vocabulary_size: int) -> None:
     """Order 1, from the tokens that occur to all of the vocabulary; `first` of an absent one is an empty slice."""
-    present = level.tokens.long()
+    every = torch.arange(vocabulary_size + 1, dtype=torch.int32, device=level.raw.device)
+    sorted_ids = Trie([level.tokens], []).ids(1, slice(None))
+    present = sorted_ids.long()
     for name in ("raw", "continuation"):
         dense = torch.zeros(vocabulary_size, dtype=torch.int32, device=present.device)
         dense[present] = getattr(level, name)
         setattr(level, name, dense)
-    every = torch.arange(vocabulary_size + 1, dtype=torch.int32, device=present.device)
-    level.first = level.first[torch.searchsorted(level.tokens, every)]
-    level.tokens = every[:-1]
+    level.first = level.first[torch.searchsorted(sorted_ids, every)]
+    level.tokens = narrow(every[:-1], vocabulary_size)
 
 
 def _shared_before(windows: Windows) -> Tensor:

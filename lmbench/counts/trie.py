@@ -7,14 +7,25 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+_BIAS = 1 << 15
+_WIDE = 64
+
+
+def narrow(ids: Tensor, vocabulary_size: int) -> Tensor:
+    """Token ids as the trie keeps them: int16, shifted by -32768 so that order is kept, if all ids fit; else int32."""
+    if vocabulary_size > 1 << 16:
+        return ids.to(torch.int32)
+    return (ids.to(torch.int32) - _BIAS).to(torch.int16)
+
 
 @dataclass(eq=False)
 class Trie:
-    """`tokens[k]`: [m] last token of each (k+1)-gram, sorted under its prefix; `tokens[0]` is 0 .. V-1.
-    `first[k]`: [m + 1], the slice of level k+1 that holds each node's children.
+    """`tokens[k]`: [m] last token of each (k+1)-gram, sorted under its prefix, in the form of `narrow`.
+    `first[k]`: [m + 1], the slice of level k+1 that holds each node's children. Order 1 is
+    dense: its nodes are the ids 0 .. V-1.
 
-    Worked example, bigrams of V=3: `first[0] = [0, 2, 2, 3]`, `tokens[1] = [0, 2, 1]` holds
-    (0,0), (0,2) and (2,1).
+    Worked example, bigrams of V=3: `first[0] = [0, 2, 2, 3]` and the ids `[0, 2, 1]` in
+    `tokens[1]` hold (0,0), (0,2) and (2,1).
     """
 
     tokens: list[Tensor]
@@ -24,13 +35,28 @@ class Trie:
     def order(self) -> int:
         return len(self.tokens)
 
+    @property
+    def vocabulary_size(self) -> int:
+        return self.size(1)
+
     def size(self, order: int) -> int:
         """Nodes at one order."""
         return len(self.tokens[order - 1])
 
+    def ids(self, order: int, part: slice) -> Tensor:
+        """[p] int32: the last token of each node of `part`."""
+        kept = self.tokens[order - 1][part]
+        ids = kept.to(torch.int32)
+        return ids + _BIAS if kept.dtype == torch.int16 else ids
+
     def degrees(self, order: int) -> Tensor:
         """[m] children of each node of this order."""
         return self.first[order - 1].diff()
+
+    def children(self, order: int, node: int) -> slice:
+        """The children of a node of this order, as a slice of the next."""
+        start, stop = self.first[order - 1][node : node + 2].tolist()
+        return slice(start, stop)
 
     def parents(self, order: int, part: slice) -> Tensor:
         """[p] int64: the prefix node, one order below, of each node of this order in `part`."""
@@ -38,28 +64,28 @@ class Trie:
         nodes = torch.arange(part.start, part.stop, dtype=first.dtype, device=first.device)
         return torch.searchsorted(first, nodes, right=True) - 1
 
-    def child(self, order: int, nodes: Tensor, tokens: Tensor) -> Tensor:
-        """[q] the node, of the next order, that continues each of `nodes` with its token; -1 where there is none.
+    def child(self, order: int, nodes: Tensor, ids: Tensor) -> Tensor:
+        """[q] the node, of the next order, that continues each of `nodes` with its id; -1 where there is none.
 
-        A binary search in all slices at once: one gather for each halving of the widest slice.
+        A binary search in all slices at once: one gather for each halving of the widest
+        slice, the few wide ones by themselves until they are no wider than the rest.
         """
         first, below = self.first[order - 1], self.tokens[order]
         found = torch.full_like(nodes, -1)
-        if len(below) == 0:
+        asked = torch.nonzero(nodes >= 0).squeeze(1)
+        if len(asked) == 0 or len(below) == 0:
             return found
-        known = nodes >= 0
-        inside = nodes.clamp(min=0)
+        inside = nodes[asked]
         at = first[inside]
         last = first[inside + 1] - 1
-        asked = torch.nonzero(known & (last >= at)).squeeze(1)
-        if len(asked) == 0:
-            return found
-        at, last, wanted = at[asked], last[asked], tokens[asked]
-        step = 1 << int((last - at).max()).bit_length()
-        while step:
-            probe = torch.minimum(at + step, last)
-            at = torch.where(below[probe] <= wanted, probe, at)
-            step >>= 1
+        some = last >= at
+        if not bool(some.all()):
+            asked, at, last = asked[some], at[some], last[some]
+        wanted = narrow(ids[asked], self.vocabulary_size)
+        wide = torch.nonzero(last - at >= _WIDE).squeeze(1)
+        if len(wide):
+            at[wide] = _narrow_down(below, at[wide], last[wide], wanted[wide], _WIDE)
+        at = _narrow_down(below, at, torch.minimum(last, at + (_WIDE - 1)), wanted, 1)
         found[asked] = torch.where(below[at] == wanted, at, -1).to(found.dtype)
         return found
 
@@ -73,3 +99,15 @@ class Trie:
         for order in range(1, self.order):
             nodes.append(self.child(order, nodes[-1][:-1], text[order:]))
         return nodes
+
+
+def _narrow_down(values: Tensor, at: Tensor, last: Tensor, wanted: Tensor, until: int) -> Tensor:
+    """[q] the last place from `at` to `last` whose value is not above `wanted`, or `at`; to within `until` places."""
+    if len(at) == 0:
+        return at
+    step = 1 << int((last - at).max()).bit_length()
+    while step >= until:
+        probe = torch.minimum(at + step, last)
+        at = torch.where(values[probe] <= wanted, probe, at)
+        step >>= 1
+    return at

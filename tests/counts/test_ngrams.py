@@ -22,7 +22,7 @@ def spelled(counts: NgramCounts, order: int) -> list[Gram]:
     found: list[Gram] = [(token,) for token in range(counts.vocabulary_size)]
     for k in range(1, order):
         parents = counts.trie.parents(k + 1, slice(0, counts.trie.size(k + 1))).tolist()
-        tokens = counts.trie.tokens[k].tolist()
+        tokens = counts.trie.ids(k + 1, slice(None)).tolist()
         found = [(*found[parent], token) for parent, token in zip(parents, tokens, strict=True)]
     return found
 
