@@ -11,9 +11,11 @@ with b(h) = 1 where h itself is not stored (a score that is no distribution may 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lmbench.counts.compact import Codes, Column, Pointers
 from lmbench.counts.ngrams import stream
 from lmbench.counts.trie import Trie, narrow
 from lmbench.errors import LmbenchError
@@ -29,6 +32,8 @@ from lmbench.progress import Progress
 from lmbench.tokens import Ids
 
 _CHUNK = 1 << 16
+
+Storage = Literal["float64", "float32", "quantized"]
 
 
 @dataclass(eq=False)
@@ -38,8 +43,8 @@ class BackoffModel:
     """
 
     trie: Trie
-    log_probs: list[Tensor]
-    log_backoffs: list[Tensor]
+    log_probs: Sequence[Column]
+    log_backoffs: Sequence[Column]
     end_of_text: int
     unseen_log_backoff: float = 0.0
 
@@ -49,7 +54,7 @@ class BackoffModel:
 
     @property
     def device(self) -> torch.device:
-        return self.log_probs[0].device
+        return self.trie.tokens[0].device
 
     def score(self, ids: Ids, progress: Progress) -> NDArray[np.float64]:
         """[n] nats: ln p of each token given those before it in its document."""
@@ -90,7 +95,7 @@ class BackoffModel:
         history = np.asarray(context)[max(0, len(context) - reach) :]
         text = stream(history, self.end_of_text)[len(history) + 1 - min(reach, len(history) + 1) :]
         matched = self.trie.match(text.to(self.device)) if len(text) else []
-        scores = self.log_probs[0].to(torch.float64).clone()
+        scores = self.log_probs[0][:].to(torch.float64, copy=True)
         for order in range(1, min(len(text), self.order - 1) + 1):
             node = int(matched[order - 1][-1])
             if node < 0:
@@ -101,17 +106,74 @@ class BackoffModel:
             scores[self.trie.ids(order + 1, children).long()] = self.log_probs[order][children].to(torch.float64)
         return scores.cpu().numpy()
 
+    def suffix_log_probs(self, order: int) -> Tensor:
+        """[m] float64 nats: what each n-gram's last token has after the context one token shorter."""
+        below = self._suffixes[order - 2]
+        found: Tensor = self.log_probs[order - 2][below.clamp(min=0)].double()
+        missing = torch.nonzero(below < 0).squeeze(1)
+        if len(missing):
+            found[missing] = self._backed_off(self._spelled(order, missing)[:, 1:])
+        return found
+
+    def _spelled(self, order: int, nodes: Tensor) -> Tensor:
+        """[q, order] int32: the tokens of n-grams of this order."""
+        columns = []
+        for k in range(order, 0, -1):
+            columns.append(self.trie.ids(k, slice(None))[nodes])
+            if k > 1:
+                nodes = self.trie.parents(k, slice(0, self.trie.size(k)))[nodes]
+        return torch.stack(columns[::-1], dim=1)
+
+    def _backed_off(self, rows: Tensor) -> Tensor:
+        """[q] float64 nats: ln p of the last token of each row, [q, j] int32, given the others."""
+        width = rows.shape[1]
+        scores: Tensor = self.log_probs[0][rows[:, -1]].double()
+        for start in range(width - 2, -1, -1):
+            context = rows[:, start]
+            for column in range(start + 1, width - 1):
+                context = self.trie.child(column - start, context, rows[:, column])
+            length = width - 1 - start
+            node = self.trie.child(length, context, rows[:, -1])
+            backoff = self.log_backoffs[length - 1][context.clamp(min=0)].double()
+            lower = scores + torch.where(context >= 0, backoff, self.unseen_log_backoff)
+            scores = torch.where(node >= 0, self.log_probs[length][node.clamp(min=0)].double(), lower)
+        return scores
+
+    @cached_property
+    def _suffixes(self) -> list[Tensor]:
+        """Of each order from 2 on, [m] int32: the node of each n-gram without its first token, -1 where not stored."""
+        suffixes = [self.trie.ids(2, slice(None))] if self.order > 1 else []
+        for order in range(3, self.order + 1):
+            whole = slice(0, self.trie.size(order))
+            shorter = suffixes[-1][self.trie.parents(order, whole)]
+            suffixes.append(self.trie.child(order - 2, shorter, self.trie.ids(order, whole)))
+        return suffixes
+
+    def stored_as(self, storage: Storage) -> BackoffModel:
+        """The same model in fewer bytes: `float32` columns, or `quantized` ones and packed pointers."""
+        if storage == "float64":
+            return self
+        keep: Callable[[Tensor], Column] = Tensor.float if storage == "float32" else Codes.of
+        first = self.trie.first if storage == "float32" else [Pointers.of(column[:]) for column in self.trie.first]
+        # unigrams are few, and far from one another: they keep their precision, as in KenLM
+        unigrams = self.log_probs[0][:].float()
+        log_probs = [unigrams, *(keep(column[:]) for column in self.log_probs[1:])]
+        log_backoffs = [keep(column[:]) for column in self.log_backoffs]
+        return BackoffModel(
+            Trie(self.trie.tokens, first), log_probs, log_backoffs, self.end_of_text, self.unseen_log_backoff
+        )
+
     def save(self, path: Path) -> None:
         """Write one safetensors file: tokens, first, log_probs and log_backoffs of each order."""
         tensors: dict[str, Tensor] = {"end_of_text": torch.tensor([self.end_of_text])}
         tensors["unseen_log_backoff"] = torch.tensor([self.unseen_log_backoff], dtype=torch.float64)
-        for k in range(self.order):
-            tensors[f"log_probs.{k + 1}"] = self.log_probs[k]
-            if k:
-                tensors[f"tokens.{k + 1}"] = self.trie.tokens[k]
-            if k + 1 < self.order:
-                tensors[f"first.{k + 1}"] = self.trie.first[k]
-                tensors[f"log_backoffs.{k + 1}"] = self.log_backoffs[k]
+        groups = {"tokens": self.trie.tokens, "first": self.trie.first}
+        for group, columns in {**groups, "log_probs": self.log_probs, "log_backoffs": self.log_backoffs}.items():
+            for order, column in enumerate(columns, 1):
+                parts = {"": column} if isinstance(column, Tensor) else vars(column)
+                for part, tensor in parts.items():
+                    tensors[f"{group}.{order}.{part}".rstrip(".")] = tensor
+        del tensors["tokens.1"]  # the ids themselves
         save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, path)
 
     @classmethod
@@ -119,13 +181,27 @@ class BackoffModel:
         """Read what `save` wrote, memory-mapped. Raises LmbenchError naming the file where it is not whole."""
         try:
             tensors = load_file(path, device)
-            order = sum(name.startswith("log_probs.") for name in tensors)
-            log_probs = [tensors[f"log_probs.{k}"] for k in range(1, order + 1)]
-            vocabulary = narrow(torch.arange(len(log_probs[0]), device=device), len(log_probs[0]))
-            tokens = [vocabulary, *(tensors[f"tokens.{k}"] for k in range(2, order + 1))]
-            first = [tensors[f"first.{k}"] for k in range(1, order)]
-            log_backoffs = [tensors[f"log_backoffs.{k}"] for k in range(1, order)]
+            log_probs: list[Any] = _columns(tensors, "log_probs", Codes)
+            size = len(log_probs[0])
+            first: list[Any] = _columns(tensors, "first", Pointers)
+            tokens = [narrow(torch.arange(size, device=device), size)]
+            tokens += [tensors[f"tokens.{order}"] for order in range(2, len(log_probs) + 1)]
             unseen = float(tensors["unseen_log_backoff"])
+            log_backoffs: list[Any] = _columns(tensors, "log_backoffs", Codes)
             return cls(Trie(tokens, first), log_probs, log_backoffs, int(tensors["end_of_text"]), unseen)
-        except (OSError, SafetensorError, KeyError, IndexError) as error:
+        except (OSError, SafetensorError, KeyError, IndexError, TypeError) as error:
             raise LmbenchError(f"{path}: not a whole n-gram model ({error}); fit it again with `lmbench run`") from None
+
+
+def _columns(tensors: dict[str, Tensor], group: str, packed: type[Any]) -> list[Any]:
+    """The columns of a group, order by order, each a tensor or its packed form."""
+    columns: list[Any] = []
+    while True:
+        name = f"{group}.{len(columns) + 1}"
+        parts = {key[len(name) + 1 :]: tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
+        if parts:
+            columns.append(packed(**parts))
+        elif name in tensors:
+            columns.append(tensors[name])
+        else:
+            return columns

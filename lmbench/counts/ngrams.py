@@ -54,6 +54,7 @@ class NgramCounts:
         self.trie = Trie([level.tokens for level in levels], first)
         self.raw = [level.raw for level in levels]
         self.raw[0][self.end_of_text] -= 1  # the context that the first document begins with
+        self.kept: list[Tensor] | None = None  # [m] bool per order, where some n-grams are to be pruned
         self.continuation = [level.continuation for level in levels[:-1]]
         for k in range(1, order - 1):
             initial = self.initial(k + 1)
@@ -89,7 +90,7 @@ class NgramCounts:
         """The k-grams that begin a document: those under the end-of-text id."""
         start, stop = self.end_of_text, self.end_of_text + 1
         for first in self.trie.first[: order - 1]:
-            start, stop = int(first[start]), int(first[stop])
+            start, stop = int(first[:][start]), int(first[:][stop])
         return slice(start, stop)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from lmbench.counts.compact import Pointer
 
 _BIAS = 1 << 15
 _WIDE = 64
@@ -29,7 +32,7 @@ class Trie:
     """
 
     tokens: list[Tensor]
-    first: list[Tensor]
+    first: Sequence[Pointer]
 
     @property
     def order(self) -> int:
@@ -60,7 +63,7 @@ class Trie:
 
     def parents(self, order: int, part: slice) -> Tensor:
         """[p] int64: the prefix node, one order below, of each node of this order in `part`."""
-        first = self.first[order - 2]
+        first = self.first[order - 2][:]
         nodes = torch.arange(part.start, part.stop, dtype=first.dtype, device=first.device)
         return torch.searchsorted(first, nodes, right=True) - 1
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.backoff import BackoffModel, Storage
 from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.pruning import count_masks, relative_entropy_pruned
 from lmbench.errors import UsageError
 from lmbench.model.base import ModelCard
 from lmbench.progress import Progress
@@ -29,14 +30,30 @@ class Ngram:
     Args:
         order: length of the longest n-gram counted, 1 to 32
         smoothing: how counts become probabilities; `lmbench smoothings` lists them
+        prune: for each order, drop n-grams that occur this often or less, as lmplz --prune: [0, 0, 1]
+        entropy_prune: drop n-grams whose loss raises perplexity by less than this, relatively (Stolcke 1998), e.g. 1e-7
+        storage: float64, float32 (half the size, exact to 1e-7) or quantized (8 bits; sums to one only roughly)
     """
 
-    def __init__(self, order: int = 5, smoothing: Spec = Spec("modified_kneser_ney"), runtime: Runtime | None = None) -> None:
+    def __init__(
+        self,
+        order: int = 5,
+        smoothing: Spec = Spec("modified_kneser_ney"),
+        prune: list[int] | None = None,
+        entropy_prune: float = 0.0,
+        storage: Literal["float64", "float32", "quantized"] = "float64",
+        runtime: Runtime | None = None,
+    ) -> None:
         if not 1 <= order <= MAX_ORDER:
             raise UsageError(f"ngram: order must be 1 to {MAX_ORDER}, not {order}")
+        if entropy_prune < 0:
+            raise UsageError(f"ngram: entropy_prune must be 0 or more, not {entropy_prune}")
         smoothings.check(smoothing)
         self.order = order
         self.smoothing = smoothing
+        self.prune = prune
+        self.entropy_prune = entropy_prune
+        self.storage: Storage = storage
         self.device = (runtime or Runtime()).device
         self.card = ModelCard(context=order - 1)
         self._model: BackoffModel | None = None
@@ -51,29 +68,38 @@ class Ngram:
         counts = self._count(train, progress)
         smoothing = smoothings.make(self.smoothing)
         choice = smoothing.choose(counts, valid)
-        self._model = smoothing.estimate(counts, choice.settings, progress)
         self.card = ModelCard(
-            stored_ngrams=len(counts),
             context=self.order - 1,
             distribution=smoothing.normalised,
             smoothed=smoothing.smoothed,
-            training={"tokens": len(train), **choice.settings},
+            dtype="float64" if self.storage == "float64" else "float32",
+            training=choice.settings,
             notes=choice.notes,
         )
+        self._estimate(counts, progress)
         return self
 
     def refit(self, train: Tokens, progress: Progress) -> None:
         """Count anew on `train`, with the settings that `fit` chose."""
-        counts = self._count(train, progress)
-        self._model = smoothings.make(self.smoothing).estimate(counts, self.card.training, progress)
-        self.card.stored_ngrams = len(counts)
-        self.card.training["tokens"] = len(train)
+        self._estimate(self._count(train, progress), progress)
 
     def _count(self, train: Tokens, progress: Progress) -> NgramCounts:
         with progress.task(f"counting to order {self.order}", 1) as task:
             counts = NgramCounts(train, self.order, self.device)
             task.advance()
+        counts.kept = count_masks(counts, self.prune) if self.prune else None
         return counts
+
+    def _estimate(self, counts: NgramCounts, progress: Progress) -> None:
+        model = smoothings.make(self.smoothing).estimate(counts, self.card.training, progress)
+        if self.entropy_prune:
+            model = relative_entropy_pruned(model, counts, self.entropy_prune)
+        self._model = model.stored_as(self.storage)
+        occurring = int((counts.raw[0] > 0).sum())
+        self.card.stored_ngrams = occurring + sum(model.trie.size(order) for order in range(2, model.order + 1))
+        self.card.training["tokens"] = int(counts.raw[0].sum())
+        if model.order < self.order:
+            self.card.notes.append(f"no n-gram of order {model.order + 1} is left: order {model.order} in effect")
 
     def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
         return self.model.score(tokens.ids, progress)

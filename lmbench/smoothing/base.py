@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.pruning import select
 from lmbench.counts.trie import Trie
 from lmbench.counts.windows import chunks
 from lmbench.progress import Progress
@@ -72,6 +73,8 @@ def interpolate(counts: NgramCounts, orders: list[Order], base: Tensor, progress
     log_backoffs: list[Tensor] = []
     with progress.task("probabilities", sum(len(order.amounts) for order in orders)) as task:
         for k, order in enumerate(orders, 1):
+            if counts.kept and k > 1:
+                _pass_on(order, counts.kept[k - 1], trie, k)
             discounts = torch.tensor(order.discounts, dtype=torch.float64, device=counts.device)
             probs = torch.empty(len(order.amounts), dtype=torch.float64, device=counts.device)
             for part in chunks(len(probs), counts.device):
@@ -89,7 +92,19 @@ def interpolate(counts: NgramCounts, orders: list[Order], base: Tensor, progress
             log_probs.append(probs.log())
             if k > 1:
                 log_backoffs.append(order.gammas.log())
-    return BackoffModel(trie, log_probs, log_backoffs, counts.end_of_text)
+    model = BackoffModel(trie, log_probs, log_backoffs, counts.end_of_text)
+    return select(model, counts.kept) if counts.kept else model
+
+
+def _pass_on(order: Order, kept: Tensor, trie: Trie, k: int) -> None:
+    """Give what the pruned n-grams of order k would have kept to the order below (KenLM's pruning)."""
+    for part in chunks(len(kept), kept.device):
+        pruned = torch.nonzero(~kept[part]).squeeze(1)
+        amounts = order.amounts[part][pruned]
+        context = trie.parents(k, part)[pruned]
+        discounts = torch.tensor(order.discounts, dtype=torch.float64, device=kept.device)
+        share = (amounts - discounts[amounts.clamp(max=3)]) / order.divisors[context]
+        order.gammas.index_add_(0, context, share)
 
 
 @dataclass
@@ -114,9 +129,9 @@ def context_sums(trie: Trie, order: int, amounts: Tensor) -> ContextSums:
         one, two, more = (number.reshape(1) for number in numbers)
         return ContextSums(amounts.sum().reshape(1), one, two, more)
     # two counters in one 64-bit sum; both are below 2^31, as is the number of n-grams of an order
-    packed = segment_sum((amounts == 1) + ((amounts == 2).to(torch.int64) << 32), trie.first[order - 2])
+    packed = segment_sum((amounts == 1) + ((amounts == 2).to(torch.int64) << 32), trie.first[order - 2][:])
     one, two = packed & 0xFFFFFFFF, packed >> 32
-    return ContextSums(segment_sum(amounts, trie.first[order - 2]), one, two, trie.degrees(order - 1) - one - two)
+    return ContextSums(segment_sum(amounts, trie.first[order - 2][:]), one, two, trie.degrees(order - 1) - one - two)
 
 
 def segment_sum(values: Tensor, first: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.pruning import renormalised, select
 from lmbench.errors import UsageError
 from lmbench.progress import Progress, Silent
 from lmbench.smoothing.base import Choice, Settings, context_sums, segment_sum
@@ -99,7 +100,8 @@ class GoodTuring:
                 log_probs.append(probs.log())
                 lower = probs
                 task.advance()
-        return BackoffModel(trie, log_probs, log_backoffs, counts.end_of_text)
+        model = BackoffModel(trie, log_probs, log_backoffs, counts.end_of_text)
+        return renormalised(select(model, counts.kept)) if counts.kept else model
 
 
 def _left(counts: NgramCounts, order: int, amounts: Tensor, discounts: list[float]) -> Tensor:
@@ -107,7 +109,7 @@ def _left(counts: NgramCounts, order: int, amounts: Tensor, discounts: list[floa
     left: Any = 0.0
     for r, discount in enumerate(discounts, 1):
         once = (amounts == r).to(torch.int32)
-        number = once.sum().reshape(1) if order == 1 else segment_sum(once, counts.trie.first[order - 2])
+        number = once.sum().reshape(1) if order == 1 else segment_sum(once, counts.trie.first[order - 2][:])
         left = left + (1 - discount) * r * number.double()
     result: Tensor = left
     return result

@@ -8,6 +8,7 @@ import torch
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.pruning import select
 from lmbench.errors import UsageError
 from lmbench.progress import Progress
 from lmbench.smoothing.base import Choice, Settings, context_sums
@@ -49,4 +50,5 @@ class StupidBackoff:
                 continue
             log_probs.append((amounts / total[counts.trie.parents(order, slice(0, len(amounts)))]).log())
             log_backoffs.append(torch.full_like(total, factor))
-        return BackoffModel(counts.trie, log_probs, log_backoffs, counts.end_of_text, unseen_log_backoff=factor)
+        model = BackoffModel(counts.trie, log_probs, log_backoffs, counts.end_of_text, unseen_log_backoff=factor)
+        return select(model, counts.kept) if counts.kept else model

@@ -1,0 +1,99 @@
+"""The same arrays in fewer bytes: quantised columns and packed pointers, read as tensors are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lmbench.counts.windows import chunks
+
+_BLOCK = 16
+_ESCAPE = 255
+_SAMPLE = 1 << 20
+
+
+@dataclass(eq=False)
+class Codes:
+    """A column of numbers, one byte each. `codes`: [m] uint8, `book`: [256] float32; reading gives `book[codes[i]]`.
+
+    The bins hold equally many numbers and stand for their mean (as KenLM's quantisation
+    does, Federico & Bertoldi 2006); exact zeros keep a bin of their own.
+    """
+
+    codes: Tensor
+    book: Tensor
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.codes.device
+        return device
+
+    def __getitem__(self, index: Tensor | slice | int) -> Tensor:
+        return self.book[self.codes[index].long()]
+
+    @classmethod
+    def of(cls, values: Tensor) -> Codes:
+        """Quantise a column."""
+        sample = values[:: max(1, len(values) // _SAMPLE)]
+        sample = sample[sample != 0].sort().values
+        ranks = (torch.arange(1, 255, device=values.device) * len(sample)) // 255
+        edges = torch.unique_consecutive(sample[ranks]) if len(sample) else sample
+        codes = torch.empty(len(values), dtype=torch.uint8, device=values.device)
+        totals = torch.zeros(2, 256, dtype=torch.float64, device=values.device)
+        for part in chunks(len(values), values.device):
+            code = torch.where(values[part] == 0, 0, torch.bucketize(values[part], edges, right=True) + 1)
+            codes[part] = code.to(torch.uint8)
+            totals[0].index_add_(0, code, values[part].double())
+            totals[1].index_add_(0, code, torch.ones_like(values[part]).double())
+        return cls(codes, (totals[0] / totals[1].clamp(min=1)).float())
+
+
+@dataclass(eq=False)
+class Pointers:
+    """An ascending column of whole numbers in little more than a byte each, such as a trie's `first`.
+
+    `bases`: every 16th number. `steps`: [m] uint8, what each is above its base; 255 where that
+    does not fit: then `far` holds its place, ascending, and `values` the number itself.
+    """
+
+    bases: Tensor
+    steps: Tensor
+    far: Tensor
+    values: Tensor
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, index: Tensor | slice) -> Tensor:
+        if isinstance(index, slice):
+            index = torch.arange(len(self), device=self.steps.device)[index]
+        step = self.steps[index]
+        found = self.bases[index // _BLOCK] + step
+        escaped = torch.nonzero(step == _ESCAPE).squeeze(1)
+        if len(escaped):
+            found[escaped] = self.values[torch.searchsorted(self.far, index[escaped].to(self.far.dtype))]
+        return found
+
+    def diff(self) -> Tensor:
+        return self[:].diff()
+
+    @classmethod
+    def of(cls, column: Tensor) -> Pointers:
+        """Pack a column of int32."""
+        bases = column[::_BLOCK].contiguous()
+        steps = column - bases.repeat_interleave(_BLOCK)[: len(column)]
+        far = torch.nonzero(steps >= _ESCAPE).squeeze(1)
+        packed = steps.clamp(max=_ESCAPE).to(torch.uint8)
+        return cls(bases, packed, far.to(torch.int32), column[far])
+
+
+Column = Tensor | Codes
+"""[m] float64 or float32 numbers, or quantised ones."""
+
+Pointer = Tensor | Pointers
+"""[m + 1] ascending whole numbers."""
