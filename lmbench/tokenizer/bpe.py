@@ -1,0 +1,111 @@
+"""Byte-pair encoding over bytes, trained here."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
+
+from lmbench.errors import LmbenchError, UsageError
+from lmbench.progress import Progress
+from lmbench.tokenizer._fast import encode_batches, token_bytes
+from lmbench.tokenizer._pieces import GPT2, batches
+from lmbench.tokenizer.base import STATE, decode_bytes, load_state, save_state, with_end
+from lmbench.tokens import Ids, Tokens, Vocabulary
+
+if TYPE_CHECKING:
+    from lmbench.corpus.text import Text
+
+__all__ = ["Bpe"]
+
+
+class Bpe:
+    """Byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019), trained on the training text.
+
+    Text is cut into words by GPT-2's pattern; within them the most frequent pair of tokens is
+    merged until the vocabulary is full. All 256 bytes are in it, so any Unicode text comes back.
+
+    Args:
+        vocabulary: Ids altogether: 256 bytes, the merges, and the end of text. A small text may
+            have fewer pairs to merge.
+    """
+
+    lossless = True
+
+    def __init__(self, vocabulary: int = 4096) -> None:
+        if vocabulary < 257:
+            raise UsageError(f"bpe: vocabulary must be at least 257 (256 bytes and the end of text), not {vocabulary}")
+        self.size = vocabulary
+        self._adopt(_untrained(), lines=False)
+
+    def _adopt(self, tokenizer: Tokenizer, lines: bool) -> None:
+        self._tokenizer = tokenizer
+        tokens = token_bytes(tokenizer)
+        self.vocabulary = Vocabulary((*tokens, b"\n" if lines else b""), len(tokens))
+
+    @property
+    def hash(self) -> str:
+        return hashlib.sha256(self._tokenizer.to_str().encode("utf-8")).hexdigest()
+
+    def train(self, text: Text, progress: Progress) -> Self:
+        tokenizer = _untrained()
+        trainer = BpeTrainer(
+            vocab_size=self.size - 1, initial_alphabet=sorted(ByteLevel.alphabet()), show_progress=False
+        )
+        with progress.task("training bpe", text.bytes) as task:
+
+            def pieces() -> Any:
+                for batch in batches(text, GPT2):
+                    yield batch.pieces
+                    task.advance(batch.bytes)
+                task.show("merging")
+
+            tokenizer.train_from_iterator(pieces(), trainer)
+        self._adopt(tokenizer, text.lines)
+        return self
+
+    def encode(self, text: Text, out: Path | None, progress: Progress) -> Tokens:
+        return encode_batches(
+            self._tokenizer, batches(text, GPT2), with_end(self.vocabulary, text.lines), text.bytes, out, progress
+        )
+
+    def encode_text(self, text: str) -> Ids:
+        return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=self.vocabulary.dtype)
+
+    def decode(self, ids: NDArray[np.integer[Any]]) -> str:
+        return decode_bytes(self.vocabulary, ids)
+
+    def save(self, folder: Path) -> None:
+        """Also writes `tokenizer.json`, which other programs read; its ids are these, but for the end of text."""
+        lines = bool(self.vocabulary.tokens[self.vocabulary.end_of_text])
+        (folder / "tokenizer.json").write_text(self._tokenizer.to_str(), encoding="utf-8")
+        save_state(folder, "bpe", {"vocabulary": self.size, "lines": lines})
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        state = load_state(folder)
+        try:
+            tokenizer = cls(state["vocabulary"])
+            content = (folder / "tokenizer.json").read_text(encoding="utf-8")
+            tokenizer._adopt(Tokenizer.from_str(content), bool(state["lines"]))
+        except (KeyError, TypeError) as error:
+            raise LmbenchError(f"{folder / STATE}: is not a saved bpe tokenizer ({error})") from None
+        except Exception as error:  # the library raises bare Exception for what it cannot parse
+            raise LmbenchError(f"{folder / 'tokenizer.json'}: cannot be read ({error})") from None
+        return tokenizer
+
+
+def _untrained() -> Tokenizer:
+    alphabet = {character: index for index, character in enumerate(sorted(ByteLevel.alphabet()))}
+    tokenizer = Tokenizer(BPE(vocab=alphabet, merges=[]))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.decoder = ByteLevelDecoder()
+    return tokenizer
