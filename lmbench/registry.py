@@ -15,7 +15,7 @@ import importlib.util
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -59,24 +59,61 @@ class Plugin:
     docstring: str
     options: tuple[Option, ...]
     requires: tuple[str, ...] = ()
+    wrapped: bool = False
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """Another registry's plug-ins, each of which joins this one inside a wrapper, called `wrapper(name, **options)`.
+
+    `wrapper` and `options` are modules with one export each: the wrapper, and the class whose parameters are the
+    options that it adds to every plug-in's own.
+    """
+
+    registry: Registry
+    wrapper: str
+    options: str
+
+    def describe(self, name: str) -> Plugin:
+        own, wrapper, shared = self.registry.describe(name), _find("", self.wrapper), _find("", self.options)
+        return replace(
+            own, module=wrapper.module, export=wrapper.export, options=own.options + shared.options, wrapped=True
+        )
 
 
 class Registry:
-    """The plug-ins in the folder of `package`; `kind` is what messages call them ("model")."""
+    """The plug-ins in the folder of `package`; `kind` is what messages call them ("model").
 
-    def __init__(self, package: str, kind: str, aliases: dict[str, str] | None = None) -> None:
+    `supplied` are parameters which the caller gives, beside `runtime`, and which are no options; `wrapped` is another
+    registry whose plug-ins are listed here too.
+    """
+
+    def __init__(
+        self,
+        package: str,
+        kind: str,
+        aliases: dict[str, str] | None = None,
+        supplied: tuple[str, ...] = (),
+        wrapped: Wrapped | None = None,
+    ) -> None:
         self.package = package
         self.kind = kind
         self.aliases = aliases or {}
+        self.supplied = supplied
+        self.wrapped = wrapped
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Every plug-in's name, in alphabetical order."""
+        return tuple(sorted([*self._own, *(self.wrapped.registry.names if self.wrapped else ())]))
+
+    @cached_property
+    def _own(self) -> tuple[str, ...]:
         found = importlib.util.find_spec(self.package)
         assert found is not None
         assert found.submodule_search_locations is not None
         stems = (path.stem for path in Path(found.submodule_search_locations[0]).glob("*.py"))
-        return tuple(sorted(stem for stem in stems if stem not in _SHARED and not stem.startswith("_")))
+        return tuple(stem for stem in stems if stem not in _SHARED and not stem.startswith("_"))
 
     def __iter__(self) -> Iterator[Plugin]:
         return (self.describe(name) for name in self.names)
@@ -88,11 +125,10 @@ class Registry:
             near = difflib.get_close_matches(name, self.names, n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise UsageError(f"there is no {self.kind} {name!r}{hint} (choose from {', '.join(self.names)})")
-        module = f"{self.package}.{name}"
-        found = importlib.util.find_spec(module)
-        assert found is not None
-        assert found.origin is not None
-        return _read(name, module, Path(found.origin).read_text(encoding="utf-8"))
+        if self.wrapped and name not in self._own:
+            return self.wrapped.describe(name)
+        plugin = _find(name, f"{self.package}.{name}")
+        return replace(plugin, options=tuple(o for o in plugin.options if o.name not in self.supplied))
 
     def check(self, spec: Spec) -> tuple[Plugin, dict[str, Value]]:
         """The plug-in of `spec` and its options under their names, each of the declared type.
@@ -132,7 +168,8 @@ class Registry:
         export = self.load(plugin.name)
         accepted = inspect.signature(export).parameters
         extra = {key: value for key, value in supplied.items() if key in accepted}
-        return export(**options, **extra)
+        name = [plugin.name] if plugin.wrapped else []
+        return export(*name, **options, **extra)
 
 
 _SHARED = ("__init__", "base")
@@ -202,6 +239,13 @@ def _in_words(tree: ast.expr) -> str:
         return "one of " + ", ".join(_literals(tree))
     name = ast.unparse(tree)
     return _WORDS.get(name, name)
+
+
+def _find(name: str, module: str) -> Plugin:
+    found = importlib.util.find_spec(module)
+    assert found is not None
+    assert found.origin is not None
+    return _read(name, module, Path(found.origin).read_text(encoding="utf-8"))
 
 
 def _read(name: str, module: str, source: str) -> Plugin:

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from lmbench.pipeline import Run
 
 sys.path.insert(0, str(Path(__file__).parent / "counts"))  # naive.py, the slow reference
 
@@ -16,3 +23,41 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"real texts and reference outputs are not at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the user's cache, not even one that starts another process."""
+    before = os.environ.get("LMBENCH_CACHE")
+    os.environ["LMBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["LMBENCH_CACHE"]
+    else:
+        os.environ["LMBENCH_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def small_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """About 6,000 characters of made-up words, Japanese among them, in one file."""
+    generator = np.random.default_rng(5)
+    words = np.array(["the", "queen", "said", "né", "猫である", "on", "a", "mat"])
+    path = tmp_path_factory.mktemp("text") / "small <b> &text[red].txt"
+    path.write_text(" ".join(words[generator.integers(0, 8, 1400)]) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_run(small_text: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished run with a distribution, a better one, and one that gives probability zero."""
+    from lmbench.pipeline import Plan, run
+
+    plan = Plan(
+        source=str(small_text),
+        tokenizer="byte",
+        models=["uniform", "ngram(order=3)", "ngram(order=6, smoothing=maximum_likelihood)"],
+        estimators=["zlib", "block(order=3)"],
+        device="cpu",
+        out=tmp_path_factory.mktemp("results"),
+    )
+    return run(plan, command="lmbench run")

@@ -9,15 +9,18 @@ from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
 Kind = Literal["upper bound", "estimate", "lower bound"]
+Unit = Literal["byte", "char", "token"]
 
 
 @dataclass(frozen=True)
 class Estimate:
     """One figure for the entropy rate of the source.
 
-    `bits` is per character of text, as `bits_per_byte` is per byte; None where that unit is
-    not defined. `interval` is a 95 % interval in bits per character. `curve` holds what the
-    figure was read off (F_n against n, say) as JSON values, for the plots.
+    `bits_per_character` and `bits_per_byte` are per unit of text, None where that unit is not
+    defined (a vocabulary that loses text); `bits_per_token` is per symbol that the estimator
+    read, None where it reads no symbols one by one. `interval` is a 95 % interval in bits per
+    character, and its `note` says how it was made. `curve` holds what the figure was read off
+    (F_n against n, say) as JSON values, for the plots.
     """
 
     estimator: str
@@ -28,12 +31,13 @@ class Estimate:
     note: str = ""
     seconds: float = 0.0
     curve: dict[str, Any] = field(default_factory=dict)
+    bits_per_token: float | None = None
 
 
 class Estimator(Protocol):
     """Reads Tokens directly; no model in between. `unit` says of which tokenizer: byte, char, token."""
 
-    unit: str
+    unit: Unit
 
     def estimate(self, train: Tokens, test: Tokens, progress: Progress) -> list[Estimate]:
         """Raises LmbenchError, in one line, where the text is too short to carry the estimate."""

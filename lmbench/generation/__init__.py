@@ -1,1 +1,1 @@
-"""Text out of models: sampling, one token after the other."""
+"""Text out of a model: sampling from its next-token distribution."""

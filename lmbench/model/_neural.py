@@ -12,17 +12,19 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model.base import ModelCard
 from lmbench.net import nets
-from lmbench.net.base import Net, Setting, build
-from lmbench.progress import Progress, Silent
+from lmbench.net.base import Net, Recurrent, Setting, build
+from lmbench.net.base import State as NetState
+from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.tokens import Tokens
 from lmbench.training.budget import Budget
 from lmbench.training.checkpoint import put, tensors_of
-from lmbench.training.evaluation import default_stride, log_probs, scoring, slide, window_start
+from lmbench.training.evaluation import score, scoring, stride_of, window_start
 from lmbench.training.loop import Loop, State
 from lmbench.training.options import Training
 
@@ -30,6 +32,7 @@ __all__ = ["Neural"]
 
 SECONDS = {"cpu": 45.0, "cuda": 60.0}  # the budget of a run that sets none
 BATCH = {"cpu": 2_048, "cuda": 65_536}  # tokens in a step
+BLOCK = 64  # places that a recurrent net reads at once when asked for the next token
 SHARED = frozenset(field.name for field in fields(Training))
 
 
@@ -50,6 +53,7 @@ class Neural:
         self.card = ModelCard(dtype="float32")
         self.end_of_text = -1
         self._net: Net | None = None
+        self._held: tuple[NDArray[np.int64], NetState] = (np.empty(0, np.int64), ())
         if self.runtime.device == "cuda" and not torch.cuda.is_available():
             raise LmbenchError(f"{net}: there is no GPU that torch can use here; give --device cpu")
 
@@ -60,8 +64,9 @@ class Neural:
         return self._net
 
     @property
-    def stride(self) -> int:
-        return min(self.training.stride or default_stride(self.net), self.net.context)
+    def stride(self) -> int | None:
+        """How far the window slides; None where a state is carried through each document."""
+        return stride_of(self.net, self.training.stride)
 
     def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
         """Train within the runtime's budget (a default one of about a minute), keep the weights of least validation
@@ -73,15 +78,16 @@ class Neural:
             raise LmbenchError(f"{self.name}: the training text has no tokens")
         net, notes = self._build(train)
         self._net, self.end_of_text = net, train.vocabulary.end_of_text
-        rows = max(1, (self.training.batch or BATCH[self.runtime.device]) // net.context)
-        rows = min(rows, max(1, len(train) // net.context))
-        budget = self._budget(rows * net.context)
+        self._held = (np.empty(0, np.int64), ())
+        length = min(net.row, len(train))
+        rows = self._rows(len(train), length)
+        budget = self._budget(rows * length)
         identity = {
             "net": self.name,
             "options": self.options,
             "training": asdict(self.training),
             "budget": asdict(budget),
-            "batch": rows * net.context,
+            "batch": rows * length,
             "seed": self.runtime.seed,
             "vocabulary": train.vocabulary.hash,
             "training text": train.hash,
@@ -89,7 +95,7 @@ class Neural:
         }
         loop = Loop(net, train, valid, self.training, budget, rows, self.runtime, identity)
         state = loop.run(self.name, progress)
-        self._describe(state, budget, rows * net.context, len(train), notes)
+        self._describe(state, budget, rows * length, len(train), notes)
         return self
 
     def _build(self, train: Tokens) -> tuple[Net, list[str]]:
@@ -102,12 +108,19 @@ class Neural:
             torch.manual_seed(runtime.seed)
             net, options = build(self.architecture, setting, self.options)
             notes = []
-            if net.context > len(train):
+            if net.context is not None and net.context > len(train):
                 notes.append(f"context {net.context} shortened to {len(train)}, the tokens of the training text")
                 torch.manual_seed(runtime.seed)
                 net, options = build(self.architecture, setting, {**self.options, "context": len(train)})
         self.options = options
         return net.to(runtime.device), notes
+
+    def _rows(self, text: int, length: int) -> int:
+        """Rows in a batch: what was asked for, else the device's measure, but of a short text not the same again and
+        again (nor so few that a step is not worth its overhead)."""
+        if self.training.batch is not None:
+            return max(1, self.training.batch // length)
+        return max(1, min(BATCH[self.runtime.device], max(text, 256)) // length)
 
     def _budget(self, batch: int) -> Budget:
         if self.training.steps is not None:
@@ -117,10 +130,10 @@ class Neural:
         return Budget(tokens=self.runtime.train_tokens, seconds=self.runtime.train_seconds)
 
     def _describe(self, state: State, budget: Budget, batch: int, text: int, notes: list[str]) -> None:
-        costs = self.net.costs(self.net.context)
+        costs = self.net.costs(min(self.net.row, text))
         self.card = ModelCard(
             parameters=costs["parameters"],
-            context=self.net.reach or self.net.context,
+            context=self.net.context,
             dtype="float32",
             stride=self.stride,
             training={
@@ -149,19 +162,38 @@ class Neural:
                 f"{self.name}: fitted on a vocabulary of {self.net.vocabulary}, asked about one of "
                 f"{len(tokens.vocabulary)}; use the tokenizer that it was fitted with"
             )
-        windows = slide(tokens, self.net.context, self.stride)
-        return log_probs(self.net, tokens, windows, self.runtime.device, progress or Silent())
+        return score(self.net, tokens, self.stride, self.runtime.device, progress)
 
     def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[V] nats, given the ids of a document so far."""
-        start = window_start(len(context), self.net.context, self.stride)
-        before = [self.end_of_text] if start == 0 else []
-        ids = np.array([*before, *context[max(0, start - 1) :]], dtype=np.int64)
+        read = np.concatenate([[self.end_of_text], context]).astype(np.int64)
         with scoring(self.net):
-            hidden = self.net.hidden(torch.from_numpy(ids)[None].to(self.runtime.device))[0, -1]
+            hidden = self._carried(read) if self.stride is None else self._windowed(read, self.stride)
             logits = self.net.logits(hidden[None])[0].double()
             found: NDArray[np.float64] = (logits - logits.logsumexp(0)).cpu().numpy()
         return found
+
+    def _windowed(self, read: NDArray[np.int64], stride: int) -> Tensor:
+        """[C] after what the window of this place holds."""
+        start = window_start(len(read) - 1, self.net.row, stride)
+        return self.net.hidden(self._on_device(read[start:]))[0, -1]
+
+    def _carried(self, read: NDArray[np.int64]) -> Tensor:
+        """[C] after everything. Whole blocks are read in the same way whatever was asked before, and the state after
+        the last of them is kept, so that a text that grows token by token is not read from its beginning each time."""
+        net = self.net
+        assert isinstance(net, Recurrent)
+        whole = (len(read) - 1) // BLOCK * BLOCK
+        held, state = self._held
+        if not len(held) or len(held) > whole or not np.array_equal(held, read[: len(held)]):
+            held, state = read[:0], net.start(1)
+        for at in range(len(held), whole, BLOCK):
+            state = net.run(self._on_device(read[at : at + BLOCK]), state)[1]
+        self._held = (read[:whole], state)
+        return net.run(self._on_device(read[whole:]), state)[0][0, -1]
+
+    def _on_device(self, ids: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(ids)[None].to(self.runtime.device)
 
     def save(self, folder: Path) -> None:
         tensors = {name: tensor.contiguous().cpu() for name, tensor in tensors_of(self.net).items()}

@@ -41,6 +41,7 @@ class Uniform:
 
     def save(self, folder: Path) -> None:
         (folder / "uniform.json").write_text(json.dumps({"vocabulary": self.size}), encoding="utf-8")
+        self.card.save(folder / "card.json")
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:  # noqa: ARG003

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from lmbench.registry import Registry
 
-nets = Registry("lmbench.net", "net")
+nets = Registry("lmbench.net", "net", supplied=("vocabulary",))

@@ -1,1 +1,1 @@
-"""Records to something a person reads: tables, pages, plots."""
+"""A record, made readable: on a terminal, and as a page with figures. `section/` holds its parts."""

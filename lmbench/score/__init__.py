@@ -1,1 +1,1 @@
-"""Log-probabilities to figures: nats per token, bits per byte, perplexity, intervals."""
+"""Log-probabilities into figures: nats per token, bits per byte, perplexity, intervals, differences."""

@@ -1,0 +1,63 @@
+"""Counting and neural networks on one scale: language models and entropy estimates on the same tokens.
+
+    >>> import lmbench
+    >>> done = lmbench.run(lmbench.Plan(source="book.txt", models=["ngram(order=5)", "transformer"]))
+    >>> [(row.model, row.bits_per_byte) for row in done.record.rows]
+
+Names are imported when they are first used, so that `import lmbench` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lmbench.corpus import open_source
+    from lmbench.entropy import estimators
+    from lmbench.errors import LmbenchError, UsageError
+    from lmbench.model import models
+    from lmbench.pipeline import Plan, Run, load_model, run
+    from lmbench.spec import Spec, parse
+    from lmbench.store import Record, read_record
+    from lmbench.tokenizer import tokenizers
+    from lmbench.tokens import Tokens, Vocabulary
+
+_HOME = {
+    "LmbenchError": "lmbench.errors",
+    "Plan": "lmbench.pipeline",
+    "Record": "lmbench.store",
+    "Run": "lmbench.pipeline",
+    "Spec": "lmbench.spec",
+    "Tokens": "lmbench.tokens",
+    "UsageError": "lmbench.errors",
+    "Vocabulary": "lmbench.tokens",
+    "estimators": "lmbench.entropy",
+    "load_model": "lmbench.pipeline",
+    "models": "lmbench.model",
+    "open_source": "lmbench.corpus",
+    "parse": "lmbench.spec",
+    "read_record": "lmbench.store",
+    "run": "lmbench.pipeline",
+    "tokenizers": "lmbench.tokenizer",
+}
+
+__all__ = [  # noqa: RUF022 - grouped by what they are for
+    "Plan", "run", "Run", "Record", "read_record", "load_model",
+    "open_source", "tokenizers", "models", "estimators",
+    "Spec", "parse", "Tokens", "Vocabulary",
+    "LmbenchError", "UsageError",
+    "__version__",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("lmbench")
+    if name not in _HOME:
+        raise AttributeError(f"module 'lmbench' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

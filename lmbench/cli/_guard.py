@@ -1,0 +1,63 @@
+"""What the user may do something about becomes one line on standard error; the rest stays a traceback."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from lmbench.errors import LmbenchError
+
+_DEBUG = inspect.Parameter(
+    "debug",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=False,
+    annotation=Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")],
+)
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with an option --debug, and its errors in one line: exit code 1, or 2 where the command is wrong."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, debug: bool, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except BrokenPipeError as error:  # the reader, `head` for instance, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from error
+        except (Exception, KeyboardInterrupt) as error:
+            line = explain(error)
+            if debug or line is None:
+                raise
+            typer.echo(f"error: {line}", err=True)
+            raise typer.Exit(error.exit_code if isinstance(error, LmbenchError) else 1) from error
+
+    signature = inspect.signature(command, eval_str=True)
+    wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), _DEBUG]
+    )
+    return wrapper
+
+
+def explain(error: BaseException) -> str | None:
+    """`error` in one line for the user; None for what only a programmer can mend."""
+    if isinstance(error, LmbenchError):
+        return " ".join(str(error).split("\n"))
+    if isinstance(error, KeyboardInterrupt):
+        return str(error) or "interrupted; nothing had been begun that could be kept"
+    from lmbench.machine import out_of_memory, reason
+
+    if out_of_memory(error):
+        return "not enough memory; take a smaller model, a smaller vocabulary or less text"
+    if isinstance(error, OSError):
+        return reason(error)
+    if "No space left on device" in str(error):  # safetensors and tokenizers have exceptions of their own for it
+        return "the disk is full; free some space, or give --out another disk"
+    return None

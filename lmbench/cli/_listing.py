@@ -1,0 +1,119 @@
+"""What the listing commands share: a registry's plug-ins and their options, read from source."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from lmbench.registry import Option, Plugin, Registry
+
+Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this one, with all that is said of it.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+
+
+def show(registry: Registry, name: str | None, as_json: bool) -> None:
+    """Print every plug-in of `registry` with its options, or all there is to say about one."""
+    found = [registry.describe(name)] if name else list(registry)
+    if as_json:
+        sys.stdout.write(json.dumps([_json(plugin) for plugin in found], indent=2, ensure_ascii=False) + "\n")
+        return
+    from rich.text import Text
+
+    from lmbench.report.screen import console_for
+
+    console = console_for(sys.stdout)
+    for plugin in found:
+        console.print(Text(plugin.name, style="bold"))
+        about = plugin.docstring.split("\n\nArgs:")[0] if name else plugin.summary
+        console.print(_indented(about, 2))
+        if plugin.options:
+            console.print(_options(plugin.options))
+        if plugin.requires:
+            console.print(_indented(f"needs {', '.join(plugin.requires)}", 2))
+        if plugin is not found[-1]:
+            console.print()
+    if not name:
+        aliases = ", ".join(f"{short} = {long}" for short, long in registry.aliases.items())
+        if aliases:
+            console.print(_indented(f"\nother names: {aliases}", 0))
+
+
+def _indented(text: str, by: int) -> Any:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    return Padding(Text(text), (0, 0, 0, by), expand=False)
+
+
+def _options(options: tuple[Option, ...]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(max_width=38, overflow="fold", style="cyan")
+    grid.add_column(overflow="fold")
+    for option in options:
+        grid.add_row(Text(f"    {signature(option)}"), Text(option.help or readable(option.annotation)))
+    return grid
+
+
+def signature(option: Option) -> str:
+    """`order=5`, or `path=...` where there is no default."""
+    return f"{option.name}={'...' if option.default is None else readable_default(option.default)}"
+
+
+def readable_default(source: str) -> str:
+    """A default as it is written in a SPEC: `Spec('kneser_ney')` is kneser_ney, `None` none, `'x'` x."""
+    try:
+        tree = ast.parse(source, mode="eval").body
+    except SyntaxError:
+        return source
+    if isinstance(tree, ast.Call) and tree.args and ast.unparse(tree.func) in ("Spec", "parse"):
+        tree = tree.args[0]
+    if isinstance(tree, ast.Constant):
+        value = tree.value
+        return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+    return source
+
+
+def readable(annotation: str) -> str:
+    """What an option takes: `Literal['a', 'b']` is a or b."""
+    names = {"int": "whole number", "float": "number", "bool": "true or false", "str": "text", "None": "none"}
+    names["Spec"] = "name or name(option=value, ...)"
+    tree = ast.parse(annotation, mode="eval").body
+    parts: list[str] = []
+
+    def visit(node: ast.expr) -> None:
+        if isinstance(node, ast.BinOp):
+            visit(node.left)
+            visit(node.right)
+        elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
+            values = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            parts.extend(readable_default(ast.unparse(value)) for value in values)
+        else:
+            parts.append(names.get(ast.unparse(node), ast.unparse(node)))
+
+    visit(tree)
+    return " or ".join(dict.fromkeys(parts))
+
+
+def _json(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "name": plugin.name,
+        "summary": plugin.summary,
+        "requires": list(plugin.requires),
+        "options": [
+            {
+                "name": option.name,
+                "takes": readable(option.annotation),
+                "default": None if option.default is None else readable_default(option.default),
+                "required": option.required,
+                "help": option.help,
+            }
+            for option in plugin.options
+        ],
+    }

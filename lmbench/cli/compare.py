@@ -1,0 +1,79 @@
+"""`lmbench compare`: is the difference between two models more than chance?"""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lmbench.errors import UsageError
+
+__all__ = ["compare"]
+
+PANEL = "Look at a run"
+
+
+def compare(
+    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")],
+    first: Annotated[str, typer.Argument(help="A model of the run: its spec, a unique part of it, or best.")],
+    second: Annotated[str, typer.Argument(help="Another model.")],
+    other: Annotated[
+        str | None, typer.Option(metavar="RUN", help="The second model's run, where it is another one.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+) -> None:
+    """Compare two models token by token, with a paired 95 % interval.
+
+    Models of two runs are compared only where their protocol cards agree: per token with one
+    tokenizer, per byte where only the tokenizers differ.
+
+    [bold]Examples[/bold]
+
+      lmbench compare latest 'ngram(order=3)' 'ngram(order=5)'
+
+      lmbench compare RUN best best --other RUN2
+    """
+    from lmbench import store
+    from lmbench.score.paired import paired_difference, paired_difference_per_byte
+    from lmbench.tokens import Tokens
+
+    folders = [store.find_run(run, out)]
+    folders.append(store.find_run(other, out) if other else folders[0])
+    records = [store.read_record(folder) for folder in folders]
+    rows = [store.find_row(record, name) for record, name in zip(records, (first, second), strict=True)]
+    scores = [store.read_log_probs(folder, row) for folder, row in zip(folders, rows, strict=True)]
+    tokens = [Tokens.load(folder / "test") for folder in folders]
+    for row in rows:
+        if not row.distribution:
+            raise UsageError(f"{row.model} is not a distribution: its score cannot be compared with a cross-entropy")
+    differing = store.comparable(records[0].card, records[1].card)
+    spoilt = [line for line in differing if line.spoils == "every figure"]
+    if spoilt:
+        lines = "; ".join(f"{line.line} ({line.first[:40]} / {line.second[:40]})" for line in spoilt)
+        raise UsageError(f"the two runs cannot be compared, their cards differ in: {lines}")
+    if differing:
+        found = paired_difference_per_byte((scores[0], tokens[0]), (scores[1], tokens[1]), records[0].card.seed)
+    else:
+        found = paired_difference(scores[0], scores[1], tokens[0], records[0].card.seed)
+    if json:
+        report = {"first": rows[0].model, "second": rows[1].model, **asdict(found), "decided": found.decided}
+        sys.stdout.write(json_.dumps(report, ensure_ascii=False, allow_nan=False) + "\n")
+        return
+    better, worse = (rows[0], rows[1]) if found.value < 0 else (rows[1], rows[0])
+    bounds = "too few blocks for an interval"
+    if found.interval:
+        low, high = sorted(abs(bound) if found.decided else bound for bound in found.interval)
+        bounds = f"95 % interval {low:.4f} to {high:.4f}"
+    typer.echo(f"{better.model} is better than {worse.model} by {abs(found.value):.4f} {found.unit} ({bounds})")
+    share = found.wins if better is rows[0] else 1 - found.wins
+    typer.echo(f"it is better in {share:.0%} of the blocks ({found.blocks}); paired bootstrap of the test text")
+    for row in rows:
+        if row.adaptive:
+            typer.echo(f"{row.model} is adaptive: it learns from the text it is scored on")
+    if not found.decided:
+        typer.echo("the interval does not exclude zero: on this text neither is shown to be better")

@@ -1,0 +1,64 @@
+"""`lmbench`: every command in this folder, behind one guard for errors."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+import lmbench.cli
+from lmbench.cli._guard import guarded
+
+PANELS = ("Run", "Look at a run", "List what there is")
+
+
+def commands() -> list[ModuleType]:
+    """The modules of the commands, as `--help` lists them."""
+    names = [item.name for item in pkgutil.iter_modules(lmbench.cli.__path__)]
+    found = [importlib.import_module(f"lmbench.cli.{name}") for name in names if name != "main" and name[0] != "_"]
+    return sorted(found, key=lambda module: (PANELS.index(module.PANEL), module.__name__))
+
+
+def make_app() -> typer.Typer:
+    """The application, with every command registered."""
+    app = typer.Typer(
+        name="lmbench",
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def lmbench_(
+        version: Annotated[
+            bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and stop.")
+        ] = False,
+    ) -> None:
+        """Counting and neural networks on one scale: language models and entropy estimates on the same tokens.
+
+        [bold]lmbench run[/bold] compares a default set of models on a built-in text;
+        [bold]lmbench run PATH[/bold] does so on yours.
+        """
+
+    for module in commands():
+        [export] = module.__all__
+        app.command(export, rich_help_panel=module.PANEL)(guarded(getattr(module, export)))
+    return app
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from lmbench import __version__
+
+        typer.echo(f"lmbench {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The entry point of the `lmbench` script."""
+    make_app()()

@@ -1,0 +1,42 @@
+"""`lmbench report`: a run's table once more."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["report"]
+
+PANEL = "Look at a run"
+
+
+def report(
+    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")] = "latest",
+    json: Annotated[bool, typer.Option("--json", help="The record instead of the report.")] = False,
+    html: Annotated[bool, typer.Option("--html", help="Write report.html and its figures anew.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+) -> None:
+    """Print the report of a run.
+
+    [bold]Example[/bold]
+
+      lmbench report latest
+    """
+    from lmbench import store
+
+    folder = store.find_run(run, out)
+    record = store.read_record(folder)
+    if html:
+        from lmbench.report.page import write_page
+
+        write_page(folder, record)
+        typer.echo(f"wrote {folder / 'report.html'}", err=True)
+    if json:
+        sys.stdout.write((folder / store.RECORD).read_text(encoding="utf-8"))
+        return
+    from lmbench.report.screen import print_report
+
+    print_report(record, sys.stdout)

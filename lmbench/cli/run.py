@@ -1,0 +1,208 @@
+"""`lmbench run`: the main job."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lmbench.cli._progress import Lines, shown_on
+from lmbench.errors import LmbenchError, UsageError
+
+if TYPE_CHECKING:
+    from lmbench.pipeline import OnRow, Run
+    from lmbench.store import Entropy, Failure, Row
+
+__all__ = ["run"]
+
+PANEL = "Run"
+
+_TEXT, _WHAT, _BUDGET, _OUTPUT = "Text", "What is compared", "Machine and budget", "Output"
+_WITH_RESUME = ("resume", "device", "out", "json", "quiet", "debug")
+
+
+class Device(StrEnum):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Errors(StrEnum):
+    STRICT = "strict"
+    REPLACE = "replace"
+    IGNORE = "ignore"
+
+
+def run(
+    context: typer.Context,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A corpus (see lmbench corpora), a path (text, folder, .jsonl, .parquet, each also .gz .xz .zst "
+            ".bz2), hf:owner/name\\[:config], or - for standard input."
+        ),
+    ] = "python-docs",
+    valid: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Validation text. [dim]\\[cut from SOURCE][/]", rich_help_panel=_TEXT),
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Test text. [dim]\\[cut from SOURCE][/]", rich_help_panel=_TEXT)
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A/B/C",
+            help="Train/valid/test in per cent, or train/test, where counts are taken anew on train and valid. "
+            "[dim]\\[the corpus's own, or 90/5/5][/]",
+            rich_help_panel=_TEXT,
+        ),
+    ] = None,
+    lines: Annotated[
+        bool,
+        typer.Option("--lines", help="Each line is a document, as KenLM and SRILM have it.", rich_help_panel=_TEXT),
+    ] = False,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of the text. [dim]\\[UTF-8, checked][/]", rich_help_panel=_TEXT)
+    ] = None,
+    errors: Annotated[Errors, typer.Option(help="What to do with bytes that are no text.", rich_help_panel=_TEXT)] = (
+        Errors.STRICT
+    ),
+    text_field: Annotated[
+        str, typer.Option(help="Field that holds the text of a record.", rich_help_panel=_TEXT)
+    ] = "text",
+    tokenizer: Annotated[
+        str, typer.Option(metavar="SPEC", help="Tokenizer, see lmbench tokenizers.", rich_help_panel=_WHAT)
+    ] = "bpe",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPEC",
+            help="A model, see lmbench models; repeat for more; none for no model. "
+            "[dim]\\[n-grams of order 1, 2, 3, 5 and a transformer][/]",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    estimator: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SPEC",
+            help="An estimator of the entropy, see lmbench estimators; repeat for more; none for no estimator. "
+            "[dim]\\[block entropies and compressors][/]",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to compute.", rich_help_panel=_BUDGET)] = Device.AUTO,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.", rich_help_panel=_BUDGET)] = 0,
+    train_seconds: Annotated[
+        float | None,
+        typer.Option(help="Time to train each net. [dim]\\[about 45 s][/]", rich_help_panel=_BUDGET),
+    ] = None,
+    train_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens to train each net on.", rich_help_panel=_BUDGET)
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the run's folder.", rich_help_panel=_OUTPUT)] = (
+        Path("results")
+    ),
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Go on with an interrupted run: its folder, or latest.", rich_help_panel=_OUTPUT
+        ),
+    ] = None,
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="The record on standard output, all else on standard error.", rich_help_panel=_OUTPUT
+        ),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_OUTPUT)] = False,
+) -> None:
+    """Fit models and estimate the entropy on one text, and compare.
+
+    A SPEC is name or name(option=value, ...). The record, the fitted models and report.html
+    stay in DIR/<date>-<corpus>-<hash>/.
+
+    [bold]Examples[/bold]
+
+      lmbench run
+
+      lmbench run book.txt --model 'ngram(order=5)' --model 'transformer(layers=4, width=128)'
+
+      lmbench run tinyshakespeare.txt --tokenizer char --split 90/10 --train-seconds 100
+
+      lmbench run ptb.train.txt --valid ptb.valid.txt --test ptb.test.txt --lines --tokenizer word
+    """
+    from lmbench import pipeline, store
+
+    if train_seconds is not None and not train_seconds > 0:
+        raise UsageError(f"--train-seconds must be more than 0, not {train_seconds:g}")
+    if resume is not None:
+        _alone(context)
+    with shown_on(sys.stderr, quiet) as (progress, lines_out):
+        tell = _teller(lines_out)
+        if resume is not None:
+            folder = store.find_run(resume, out)
+            chosen = None if device is Device.AUTO else device.value
+            done = pipeline.resume(folder, progress, tell, chosen)
+        else:
+            plan = pipeline.Plan(
+                source=source, models=_listed(model, pipeline.MODELS), tokenizer=tokenizer,
+                estimators=_listed(estimator, pipeline.ESTIMATORS), valid=valid, test=test, split=split, lines=lines,
+                encoding=encoding, errors=errors.value, text_field=text_field, device=device.value, seed=seed,
+                train_seconds=train_seconds, train_tokens=train_tokens, out=out,
+            )  # fmt: skip
+            done = pipeline.run(plan, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]))
+    _show(done, json)
+
+
+def _alone(context: typer.Context) -> None:
+    """Raise UsageError where an option stands beside --resume that would make it another run."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in _WITH_RESUME and source is not None and source.name == "COMMANDLINE":
+            shown = "SOURCE" if name == "source" else f"--{name.replace('_', '-')}"
+            raise UsageError(f"{shown} cannot stand beside --resume, which goes on with what the run was told then")
+
+
+def _listed(given: list[str] | None, default: tuple[str, ...]) -> tuple[str, ...]:
+    if not given:
+        return default
+    return () if given == ["none"] else tuple(given)
+
+
+def _teller(lines: Lines | None) -> OnRow:
+    from lmbench.report import format as form
+    from lmbench.store import Failure, Row
+
+    def tell(item: Row | Entropy | Failure) -> None:
+        if lines is None:
+            return
+        if isinstance(item, Row):
+            nats = item.mean_nats if item.nats_per_token is None else item.nats_per_token
+            score = "∞" if nats is None else f"{nats:.4f}"
+            unit = "nats/token" if item.distribution else "mean score, no cross-entropy"
+            lines.print(f"  {item.model}: {score} {unit}, fitted in {form.seconds(item.fit_seconds)}")
+        elif isinstance(item, Failure):
+            lines.print(f"  {item.spec}: not done: {item.message}")
+
+    return tell
+
+
+def _show(done: Run, json: bool) -> None:
+    from lmbench.report.screen import print_report
+    from lmbench.store import RECORD
+
+    if json:
+        sys.stdout.write((done.folder / RECORD).read_text(encoding="utf-8"))
+    else:
+        print_report(done.record, sys.stdout)
+    typer.echo(f"\nkept in {done.folder} (record.json, report.html, models)", err=True)
+    models = {str(spec) for spec in done.record.plan["models"]}  # type: ignore[union-attr]
+    failed = [failure for failure in done.record.failures if failure.spec in models]
+    if failed:
+        raise LmbenchError("; ".join(f"{failure.spec}: {failure.message}" for failure in failed))

@@ -1,0 +1,16 @@
+"""`lmbench smoothings`: what there is, read from the sources."""
+
+from __future__ import annotations
+
+from lmbench.cli._listing import Json, Name, show
+
+__all__ = ["smoothings"]
+
+PANEL = "List what there is"
+
+
+def smoothings(name: Name = None, json: Json = False) -> None:
+    """List the smoothings of n-gram models, for ngram(smoothing=...), with their options and defaults."""
+    from lmbench.smoothing import smoothings as registry
+
+    show(registry, name, json)

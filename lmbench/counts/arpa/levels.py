@@ -1,0 +1,127 @@
+"""A back-off model from n-grams in any order, one order of them after the other."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.trie import Trie, narrow
+
+
+class DuplicateError(Exception):
+    """The n-gram in column `place` of what was added was there before."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(f"n-gram {place} is listed twice")
+        self.place = place
+
+
+class Levels:
+    """The orders of a back-off model as they are added, lowest first.
+
+    An n-gram's words are a column: `words` is [k, m] int32, with `log_probs` and
+    `log_backoffs` [m], in nats. Order 1 is dense: one entry for every id.
+    """
+
+    def __init__(self, log_probs: Tensor, log_backoffs: Tensor) -> None:
+        size = len(log_probs)
+        self.trie = Trie([narrow(torch.arange(size, dtype=torch.int32), size)], [])
+        self.log_probs = [log_probs.float()]
+        self.log_backoffs = [log_backoffs.float()]
+        self.inserted = 0
+
+    @property
+    def order(self) -> int:
+        return self.trie.order
+
+    def add(self, words: Tensor, log_probs: Tensor, log_backoffs: Tensor) -> None:
+        """Put the n-grams of the next order in place; a log-probability that is NaN becomes the backed-off one.
+
+        A prefix that is not stored (pruning in SRILM's manner can leave it out) is inserted with
+        its backed-off probability and weight 1, which changes no probability. Raises DuplicateError.
+        """
+        above = self.find(words[:-1])
+        missing = torch.nonzero(above < 0).squeeze(1)
+        if len(missing):
+            self._insert(torch.unique(words[:-1, missing], dim=1))
+            above = self.find(words[:-1])
+        unset = torch.nonzero(log_probs.isnan()).squeeze(1)
+        if len(unset):
+            log_probs = log_probs.clone()
+            log_probs[unset] = self.score(words[:, unset]).to(log_probs.dtype)
+        key = above.long() * self.trie.vocabulary_size + words[-1]
+        last = words[-1]
+        if not bool((key.diff() > 0).all()):
+            key, places = torch.sort(key, stable=True)
+            equal = torch.nonzero(key.diff() == 0).squeeze(1)
+            if len(equal):
+                raise DuplicateError(int(places[equal + 1].min()))
+            last, log_probs, log_backoffs = last[places], log_probs[places], log_backoffs[places]
+        degrees = torch.bincount(above, minlength=self.trie.size(self.order))
+        first = torch.zeros(len(degrees) + 1, dtype=torch.int32)
+        torch.cumsum(degrees, 0, dtype=torch.int32, out=first[1:])
+        tokens = narrow(last, self.trie.vocabulary_size)
+        self.trie = Trie([*self.trie.tokens, tokens], [*self.trie.first, first])
+        self.log_probs.append(log_probs.float())
+        self.log_backoffs.append(log_backoffs.float())
+
+    def _insert(self, words: Tensor) -> None:
+        """Add n-grams of the highest order so far to it."""
+        there = columns(self.trie, self.order, slice(0, self.trie.size(self.order)))
+        self.trie = Trie(self.trie.tokens[:-1], self.trie.first[:-1])
+        log_probs, log_backoffs = self.log_probs.pop(), self.log_backoffs.pop()
+        self.inserted += words.shape[1]
+        new = torch.zeros(words.shape[1])
+        self.add(
+            torch.cat([there, words], 1),
+            torch.cat([log_probs, torch.full_like(new, torch.nan)]),
+            torch.cat([log_backoffs, new]),
+        )
+
+    def find(self, words: Tensor) -> Tensor:
+        """[m] the node of each column of `words` [k, m], or -1."""
+        nodes = words[0]
+        for order in range(1, len(words)):
+            nodes = self.trie.child(order, nodes, words[order])
+        return nodes
+
+    def score(self, words: Tensor) -> Tensor:
+        """[m] float64 nats: ln p of each column's last word given the others, backed off where it is not stored."""
+        scores = self.log_probs[0][words[-1].long()].double()
+        for length in range(1, len(words)):
+            context = self.find(words[-1 - length : -1])
+            known = context >= 0
+            scores += torch.where(known, self.log_backoffs[length - 1][context.clamp(min=0).long()].double(), 0.0)
+            if length < self.order and self.trie.size(length + 1):
+                node = self.trie.child(length, context, words[-1])
+                stored = self.log_probs[length][node.clamp(min=0).long()].double()
+                scores = torch.where(node >= 0, stored, scores)
+        return scores
+
+    def model(self, end_of_text: int) -> BackoffModel:
+        return BackoffModel(self.trie, self.log_probs, self.log_backoffs[: self.order - 1], end_of_text)
+
+
+def columns(trie: Trie, order: int, part: slice) -> Tensor:
+    """[k, p] int32: the words of the nodes of `part`, a column each, found from the last word up to the first."""
+    found = [trie.ids(order, part)]
+    start, stop = part.start, part.stop
+    if start == stop:
+        return found[0].new_zeros(order, 0)
+    under: Tensor | None = None  # how many of the nodes asked for lie under each node of the order just looked at
+    for above in range(order - 1, 0, -1):
+        first = trie.first[above - 1]
+        ends = torch.tensor([start, stop], dtype=first.dtype, device=first.device)
+        low = int(torch.searchsorted(first, ends[:1], right=True)) - 1
+        high = int(torch.searchsorted(first, ends[1:]))
+        bounds = first[low : high + 1].clamp(start, stop)
+        if under is None:
+            under = bounds.diff()
+        else:
+            total = torch.zeros(len(under) + 1, dtype=torch.int64, device=first.device)
+            torch.cumsum(under, 0, out=total[1:])
+            under = total[(bounds - start).long()].diff()
+        found.append(trie.ids(above, slice(low, high)).repeat_interleave(under))
+        start, stop = low, high
+    return torch.stack(found[::-1])

@@ -1,0 +1,143 @@
+"""Lines of n-grams to columns: a block at once by Arrow's CSV reader, or line by line.
+
+The slow way reads one line after the other, and is what the fast way is held against: it
+takes over where a block is in any way unusual, and says in which line what is wrong.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmbench.errors import LmbenchError
+
+_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-inf(inity)?", re.IGNORECASE)
+_SPACE = re.compile(rb"[ \t\r]+")
+_AS_TABS = bytes.maketrans(b" \r", b"\t\t")
+_UNTIDY = (b"\t\t", b"\t\n", b"\n\t", b"\n\n")
+
+
+@dataclass
+class Lines:
+    """`words`: an Arrow array of [m] strings for each place in the n-gram; the rest [m] float64, log10."""
+
+    log_probs: NDArray[np.float64]
+    words: list[Any]
+    log_backoffs: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.log_probs)
+
+
+def read_fast(block: bytes, order: int, highest: bool) -> Lines | None:
+    """The n-grams of whole lines; None where any of them is not plainly right."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    text = _tidy(block)
+    if not text:
+        return Lines(np.zeros(0), [pa.array([], pa.string())] * order, np.zeros(0))
+    separators, rows = text.count(b"\t"), text.count(b"\n")
+    if separators not in (rows * order, rows * (order + 1)):
+        padded = _pad(text, order)
+        if padded is None:
+            return None
+        text, separators = padded, rows * (order + 1)
+    fields = [str(number) for number in range(separators // rows + 1)]
+    types = dict.fromkeys(fields, pa.string()) | {"0": pa.float64()}
+    if len(fields) > order + 1:
+        types[fields[-1]] = pa.float64()
+    try:
+        table = csv.read_csv(
+            io.BytesIO(text),
+            csv.ReadOptions(use_threads=False, column_names=fields, block_size=len(text) + 1),
+            csv.ParseOptions(delimiter="\t", quote_char=False, double_quote=False, ignore_empty_lines=False),
+            csv.ConvertOptions(column_types=types, null_values=[]),
+        )
+    except pa.ArrowInvalid:
+        return None
+    log_probs = table.column(0).to_numpy()
+    log_backoffs = np.zeros(rows) if len(fields) == order + 1 else table.column(order + 1).to_numpy()
+    if not (log_probs <= 0).all() or not (log_backoffs < math.inf).all() or (highest and log_backoffs.any()):
+        return None
+    return Lines(log_probs, [table.column(place).combine_chunks() for place in range(1, order + 1)], log_backoffs)
+
+
+def _tidy(block: bytes) -> bytes:
+    """Each line with one tab between its fields and none around them; no empty lines."""
+    text = block.translate(_AS_TABS)
+    if not text.endswith(b"\n"):
+        text += b"\n"
+    if text.startswith((b"\t", b"\n")) or any(pair in text for pair in _UNTIDY):
+        text = re.sub(rb"\t*\n[\t\n]*", b"\n", re.sub(rb"\t\t+", b"\t", text.lstrip(b"\t\n")))
+    return text
+
+
+def _pad(text: bytes, order: int) -> bytes | None:
+    """Lines that have a back-off and lines that have none: those get a 0. None where there are others."""
+    data = np.frombuffer(text, dtype=np.uint8)
+    ends = np.flatnonzero(data == 10)
+    tabs = np.flatnonzero(data == 9)
+    found = np.diff(np.searchsorted(tabs, ends), prepend=0)
+    if not ((found == order) | (found == order + 1)).all():
+        return None
+    places = np.repeat(ends[found == order], 2)
+    return np.insert(data, places, np.tile(np.frombuffer(b"\t0", dtype=np.uint8), len(places) // 2)).tobytes()
+
+
+def read_slowly(
+    block: bytes, order: int, highest: bool, known: Container[str] | None, where: str, number: int
+) -> Lines:
+    """The n-grams of whole lines, one after the other; `known`: the words of the 1-grams, None for them.
+
+    Raises LmbenchError with `where`, the line (the block's first is `number`) and what is wrong there.
+    """
+    import pyarrow as pa
+
+    log_probs: list[float] = []
+    log_backoffs: list[float] = []
+    words: list[list[str]] = [[] for _ in range(order)]
+    for at, line in enumerate(block.split(b"\n"), number):
+        fields = _SPACE.split(line.strip(b" \t\r"))
+        if fields == [b""]:
+            continue
+        try:
+            if len(fields) not in (order + 1, order + 2):
+                what = f"{order} word{'s' * (order > 1)} and, but for the highest order, a back-off"
+                raise ValueError(f"{len(fields)} fields, where a log-probability, {what} are wanted")
+            log_prob, log_backoff = (_number(field) for field in (fields[0], (*fields, b"0")[order + 1]))
+            if not log_prob <= 0:
+                raise ValueError(f"{fields[0].decode()} is a log-probability above 0")
+            if highest and log_backoff:
+                raise ValueError(f"an n-gram of the highest order has the back-off {fields[-1].decode()}")
+            gram = [field.decode("utf-8") for field in fields[1 : order + 1]]
+            for word in gram:
+                if known is not None and word not in known:
+                    raise ValueError(f"{word!r} is not among the 1-grams")
+        except UnicodeDecodeError as error:
+            raise LmbenchError(f"{where}:{at}: not UTF-8 ({error.reason})") from None
+        except ValueError as error:
+            raise LmbenchError(f"{where}:{at}: {error}") from None
+        log_probs.append(log_prob)
+        log_backoffs.append(log_backoff)
+        for column, word in zip(words, gram, strict=True):
+            column.append(word)
+    arrays = [pa.array(column, pa.string()) for column in words]
+    return Lines(np.array(log_probs), arrays, np.array(log_backoffs))
+
+
+def _number(field: bytes) -> float:
+    if not _NUMBER.fullmatch(field):
+        shown = field[:40].decode("utf-8", errors="replace")
+        raise ValueError(f"{shown!r} is not a number")
+    value = float(field)
+    if value == math.inf:
+        raise ValueError(f"{field[:40].decode()} is not a finite number")
+    return value

@@ -1,0 +1,76 @@
+"""Minima over ranges of an array, and the nearest smaller value, for many queries at once.
+
+A complete binary tree of minima over the array (a segment tree), walked level by level for
+all queries together, so that n queries cost O(log n) numpy operations.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+class RangeMinimum:
+    """Minima of `values` [n]. Memory: at most 4n of the smallest type that holds the values."""
+
+    def __init__(self, values: NDArray[np.integer[Any]]) -> None:
+        length = max(1, len(values))
+        self.length = len(values)
+        self.leaves = 1 << (length - 1).bit_length()
+        self.greatest = int(values.max(initial=0)) + 1
+        narrow = self.greatest < 1 << 31 and int(values.min(initial=0)) >= -(1 << 31)
+        self.tree: NDArray[np.signedinteger[Any]] = np.full(
+            2 * self.leaves, self.greatest, dtype=np.dtype(np.int32 if narrow else np.int64)
+        )
+        self.tree[self.leaves : self.leaves + len(values)] = values
+        low = self.leaves
+        while low > 1:
+            level = self.tree[low : 2 * low]
+            np.minimum(level[0::2], level[1::2], out=self.tree[low // 2 : low])
+            low //= 2
+
+    def __call__(self, starts: Ints, ends: Ints) -> Ints:
+        """[q] the least of `values[starts[j]:ends[j]]`; the ranges are not empty."""
+        left, right = starts + self.leaves, ends + self.leaves
+        least = np.full(len(starts), self.greatest, dtype=self.tree.dtype)
+        going = np.arange(len(starts))
+        while len(going):
+            here, there = left[going], right[going]
+            odd = here & 1 == 1
+            least[going[odd]] = np.minimum(least[going[odd]], self.tree[here[odd]])
+            here += odd
+            odd = there & 1 == 1
+            there -= odd
+            least[going[odd]] = np.minimum(least[going[odd]], self.tree[there[odd]])
+            left[going], right[going] = here >> 1, there >> 1
+            going = going[left[going] < right[going]]
+        return least.astype(np.int64)
+
+    def nearest_before(self, at: Ints, below: NDArray[np.integer[Any]]) -> Ints:
+        """[q] the greatest index < `at[j]` whose value is < `below[j]`; -1 where there is none.
+
+        Worked example, values 3 1 2: before index 2, the nearest below 2 is index 1; below 1, none (-1).
+        """
+        found = np.full(len(at), -1, dtype=np.int64)
+        node, going = at + self.leaves, np.arange(len(at))
+        height = 0
+        while len(going) and height < self.leaves.bit_length() - 1:
+            # Climb: where the node is a right child whose left sibling holds a smaller value, go down there.
+            right = node & 1 == 1
+            hit = right & (self.tree[node - 1] < below[going])
+            if hit.any():
+                found[going[hit]] = self._last_below(node[hit] - 1, height, below[going[hit]])
+            node, going = node[~hit] >> 1, going[~hit]
+            height += 1
+        return found
+
+    def _last_below(self, node: Ints, height: int, below: NDArray[np.integer[Any]]) -> Ints:
+        """The last leaf under each `node`, `height` levels up, whose value is < `below`."""
+        for _ in range(height):
+            node = 2 * node + 1
+            node -= self.tree[node] >= below
+        return node - self.leaves

@@ -1,0 +1,199 @@
+"""Facts about where a run took place, and how much memory it needed."""
+
+from __future__ import annotations
+
+import errno
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Self
+
+from lmbench.errors import UsageError
+
+_RECORDED = ("lmbench", "torch", "numpy", "tokenizers", "datasets", "safetensors")
+_INTERVAL = 0.02  # seconds between two looks at the memory where the kernel keeps no high-water mark
+
+
+def resolve_device(device: str) -> str:
+    """`auto`, `cpu` or `cuda` to `cpu` or `cuda`. Imports torch. Raises UsageError where there is no such device."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            f"--device cuda: torch {torch.__version__} sees no GPU here; use --device cpu, or install a CUDA build"
+        )
+    return device
+
+
+def synchronise(device: str) -> None:
+    """Wait until the GPU has done all that it was given, so that a clock read now tells the truth."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def versions() -> dict[str, str]:
+    """{package: version} of everything whose change can change a number."""
+    found = {"python": platform.python_version()}
+    for package in _RECORDED:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def commit() -> str | None:
+    """The git commit of the checkout this package runs from, `+dirty` where it has been edited; None outside one."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        head = _git(root, "rev-parse", "HEAD")
+        return head + "+dirty" if _git(root, "status", "--porcelain", "--untracked-files=no") else head
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Processor, cores this process may use, memory, and the GPU where `device` is one."""
+    facts: dict[str, Any] = {
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_bytes": _memory(),
+        "gpu": None,
+    }
+    if device == "cuda":
+        import torch
+
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+class PeakMemory:
+    """The most memory held at once inside a `with` block, in bytes.
+
+    On a GPU: what torch allocated there. Otherwise the resident memory of this process, all
+    of it, not only what the block added: what a machine needs to do the same. The kernel's own
+    high-water mark is set back and read where it allows that (Linux); elsewhere a thread
+    looks fifty times a second; where neither can be had, the process's peak so far is given,
+    and None where not even that is known.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.bytes: int | None = None
+        self._cuda = device == "cuda"
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        if self._cuda:
+            import torch
+
+            torch.cuda.reset_peak_memory_stats()
+        elif not _reset_high_water() and _resident() is not None:
+            self._thread = threading.Thread(target=self._watch, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._cuda:
+            import torch
+
+            self.bytes = torch.cuda.max_memory_allocated()
+        elif self._thread:
+            self._thread.join()
+        else:
+            self.bytes = _high_water() or _lifetime_peak()
+
+    def _watch(self) -> None:
+        while True:
+            self.bytes = max(self.bytes or 0, _resident() or 0)
+            if self._stop.wait(_INTERVAL):
+                return
+
+
+def _reset_high_water() -> bool:
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return _high_water() is not None
+
+
+def _high_water() -> int | None:
+    return _status("VmHWM")
+
+
+def _resident() -> int | None:
+    return _status("VmRSS")
+
+
+def _status(key: str) -> int | None:
+    try:
+        text = Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = [line.split()[1] for line in text.splitlines() if line.startswith(key + ":")]
+    return int(found[0]) * 1024 if found else None
+
+
+def _lifetime_peak() -> int | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory, the GPU's or the machine's, is used up."""
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "DefaultCPUAllocator" in text
+        or "CUDA out of memory" in text
+    )
+
+
+def reason(error: OSError) -> str:
+    """What the operating system says of a file, in one line, with what to do where that is plain."""
+    name = f"{error.filename}: " if error.filename else ""
+    what = f"{name}{error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{what}; free some space, or give --out another disk"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{what}; give a place that you may write to"
+    return what

@@ -1,0 +1,147 @@
+"""The contract between an architecture and the loop that trains it.
+
+A net reads rows of ids and predicts, at every place of a row, the id that follows. Rows are
+cut from a text whose documents stand one after the other; `documents` says which document
+each place belongs to, and nothing may flow from one document into the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lmbench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a net is sized for: the vocabulary, the length of the training text, the device and the budget.
+
+    `seconds` and `tokens` are the training budget; None where the other one rules.
+    """
+
+    vocabulary: int
+    train_tokens: int
+    device: str = "cpu"
+    seconds: float | None = None
+    tokens: int | None = None
+
+
+class Net(nn.Module):
+    """An architecture: `hidden` maps ids to vectors, `logits` maps vectors to scores of every next id.
+
+    A plug-in is a subclass whose `__init__` takes the size of the vocabulary and then its options. `row` is the length
+    of the rows it is trained and scored on; `context` is how many ids a prediction can depend on: all of a row for a
+    transformer, fewer for a feed-forward net over the last n-1 ids, None where there is no limit (`Recurrent`).
+    """
+
+    vocabulary: int
+    row: int
+    context: int | None
+    muon: ClassVar[bool] = True  # whether Muon suits its matrices; AdamW takes them otherwise
+
+    def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
+        """[B, T] ids -> [B, T, C] vectors. `documents`: [B, T], equal within a document and
+        different across a boundary; None where every row lies within one document."""
+        raise NotImplementedError
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[..., C] -> [..., V] in float32: unnormalised natural-log probabilities of the next id."""
+        raise NotImplementedError
+
+    def forward(self, ids: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
+        """Mean cross-entropy in nats of `targets` [B, T], where `targets[b, t]` follows `ids[b, t]`."""
+        return F.cross_entropy(self.logits(self.hidden(ids, documents)).flatten(0, 1), targets.flatten())
+
+    @classmethod
+    def sizes(cls, setting: Setting, given: dict[str, Any]) -> dict[str, Any]:
+        """Values for the options that the user left out, where the declared default does not fit `setting`."""
+        return {}
+
+    def matrices(self) -> list[nn.Parameter]:
+        """The hidden matrices: what maps vectors to vectors. Embedding tables and the output layer are not among
+        them, for a step of equal size in every singular direction (Muon) suits only the former."""
+        tables = {id(p) for module in self.modules() if isinstance(module, nn.Embedding) for p in module.parameters()}
+        tables |= {id(p) for name, p in self.named_parameters() if name.startswith("head.")}
+        return [p for p in self.parameters() if p.ndim == 2 and id(p) not in tables]
+
+    def attention_flops(self, length: int) -> int:
+        """Floating-point operations a token costs in a forward pass of a row of `length`, beyond the 2 per weight."""
+        return 0
+
+    def costs(self, length: int) -> dict[str, int]:
+        """Parameters, and floating-point operations per trained token.
+
+        flops = 6 N + 3 A: two for each multiplied weight forward, four backward, N being the weights that a token
+        is multiplied with (every matrix and the output layer, not the look-up in the embedding table), and A the
+        forward operations of attention, 4 x layers x width x length, masked half included.
+        Kaplan et al. 2020, section 2.1 and table 1; Chowdhery et al. 2022 (PaLM), appendix B.
+        """
+        total = sum(p.numel() for p in self.parameters())
+        tables = {id(m.weight): m.weight for m in self.modules() if isinstance(m, nn.Embedding)}
+        looked_up = sum(p.numel() for p in tables.values())
+        head = getattr(self, "head", None)
+        weights = [p for p in self.parameters() if p.ndim >= 2 and id(p) not in tables]
+        multiplied = sum(p.numel() for p in weights)
+        if isinstance(head, nn.Linear) and id(head.weight) in tables:  # tied: one table, looked up and multiplied
+            multiplied += head.weight.numel()
+        return {
+            "parameters": total,
+            "parameters_without_embeddings": total - looked_up,
+            "flops_per_token": 6 * multiplied + 3 * self.attention_flops(length),
+        }
+
+
+State = tuple[Tensor, ...]  # each [layers, B, ...]
+
+
+class Recurrent(Net):
+    """A net that carries a state from place to place, and so has no end to its context when it is scored.
+
+    Rows of `row` tokens start from `start`'s state in training, and the gradient flows back no further than that.
+    """
+
+    context: None = None
+
+    def start(self, rows: int) -> State:
+        """The state before a document's first token, for so many rows."""
+        raise NotImplementedError
+
+    def run(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """[B, T] ids of one document a row, read on from `state` -> [B, T, C] vectors and the state after the last."""
+        raise NotImplementedError
+
+
+def build(net: type[Net], setting: Setting, given: dict[str, Any]) -> tuple[Net, dict[str, Any]]:
+    """The net for `setting`, and the options it was built with: those `given`, then the net's own choice."""
+    options = {**net.sizes(setting, given), **given}
+    return net(setting.vocabulary, **options), options
+
+
+def in_range(low: float, high: float | None, **options: float | None) -> None:
+    """Raises UsageError for the first of `options` that is not within `low` .. `high`; None stands for no value."""
+    for name, value in options.items():
+        if value is not None and not (low <= value and (high is None or value <= high)):
+            wanted = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
+            raise UsageError(f"{name} must be {wanted}, not {value:g}")
+
+
+def same_document(documents: Tensor) -> Tensor:
+    """[B, T] -> [B, 1, T, T] bool: whether place t may look at place s, in its document and not after it."""
+    length = documents.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=documents.device).tril()
+    return ((documents[:, :, None] == documents[:, None, :]) & causal)[:, None]
+
+
+def places(documents: Tensor) -> Tensor:
+    """[B, T] -> [B, T] int64: how far each place is from the beginning of its document in the row.
+
+    `[[0, 0, 1, 1, 1]] -> [[0, 1, 0, 1, 2]]`.
+    """
+    index = torch.arange(documents.shape[1], device=documents.device).expand_as(documents)
+    new = F.pad(documents[:, 1:] != documents[:, :-1], (1, 0), value=True)
+    return index - torch.where(new, index, 0).cummax(1).values

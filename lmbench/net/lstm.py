@@ -1,0 +1,88 @@
+"""Long short-term memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from lmbench.net.base import Recurrent, Setting, State, in_range, places
+
+__all__ = ["LSTM"]
+
+
+class LSTM(Recurrent):
+    """Long short-term memory: several layers, dropout between them, one table for input and output.
+
+    Hochreiter & Schmidhuber 1997, with forget gates; dropout on what passes from layer to layer but not from place
+    to place (Zaremba et al. 2014, equation 7); tied weights (Press & Wolf 2017; Merity et al. 2017).
+
+    Args:
+        layers: layers of cells, each reading the one below.
+        width: length of the embedding, of the state of each layer, and of the output.
+        back: tokens through which the gradient flows back in training; in scoring the state has no such limit.
+        dropout: share of the activations between layers set to zero in training, against overfitting on a small text.
+        tied: one table for the embedding and for the output layer.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        layers: int = 2,
+        width: int = 256,
+        back: int = 128,
+        dropout: float = 0.0,
+        tied: bool = True,
+    ) -> None:
+        super().__init__()
+        in_range(1, None, layers=layers, width=width, back=back)
+        in_range(0, 1, dropout=dropout)
+        self.vocabulary, self.row = vocabulary, back
+        self.layers, self.width, self.dropout = layers, width, dropout
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.cells = nn.LSTM(width, width, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0)
+        self.head = nn.Linear(width, vocabulary)
+        if tied:
+            self.head.weight = self.embedding.weight
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        nn.init.zeros_(self.head.bias)
+        for name, p in self.cells.named_parameters():
+            if name.startswith("bias_ih"):
+                nn.init.constant_(p[width : 2 * width], 1.0)  # forget gates start open (Jozefowicz et al. 2015)
+
+    @classmethod
+    def sizes(cls, setting: Setting, given: dict[str, Any]) -> dict[str, Any]:
+        if setting.device == "cpu":
+            return {}
+        return {"width": 650, "dropout": 0.5 if setting.train_tokens < 5_000_000 else 0.0}  # Zaremba's medium
+
+    def start(self, rows: int) -> State:
+        zero = self.embedding.weight.new_zeros(self.layers, rows, self.width)
+        return zero, zero
+
+    def run(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        hidden, state = self.cells(self._embed(ids), state)
+        return F.dropout(hidden, self.dropout, self.training), state
+
+    def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
+        if documents is None:
+            return self.run(ids, self.start(len(ids)))[0]
+        # The fused kernels know no reset within a row: each document in a row becomes a row of its own, and rows of
+        # unequal length are packed. `a a b | c c c` is read as `a a`, `b`, `c c c`.
+        place = places(documents)  # (B, T)
+        piece = (place == 0).flatten().cumsum(0).view_as(place) - 1  # (B, T), numbered through the batch
+        x = self._embed(ids)
+        rows = x.new_zeros(int(piece.max()) + 1, int(place.max()) + 1, self.width).index_put((piece, place), x)
+        lengths = piece.flatten().bincount().cpu()
+        packed = pack_padded_sequence(rows, lengths, batch_first=True, enforce_sorted=False)
+        hidden = pad_packed_sequence(self.cells(packed)[0], batch_first=True)[0][piece, place]
+        return F.dropout(hidden, self.dropout, self.training)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.head(hidden).float()
+        return logits
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        return F.dropout(self.embedding(ids), self.dropout, self.training)  # (B, T, C)

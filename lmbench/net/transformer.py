@@ -1,0 +1,226 @@
+"""A decoder-only transformer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lmbench.errors import UsageError
+from lmbench.net.base import Net, Setting, in_range, places, same_document
+
+__all__ = ["Transformer"]
+
+
+@dataclass(frozen=True)
+class Style:
+    """What tells today's block from GPT-2's."""
+
+    layer_norm: bool = False  # LayerNorm with gain and bias, else RMSNorm without either
+    gelu: bool = False  # GELU (tanh approximation), else ReLU squared
+    bias: bool = False
+    qk_norm: bool = True
+    zero_outputs: bool = True  # what writes to the residual stream starts at zero, so that a block starts as identity
+
+
+MODERN = Style()
+GPT2 = Style(layer_norm=True, gelu=True, bias=True, qk_norm=False, zero_outputs=False)
+
+
+class Transformer(Net):
+    """Decoder-only transformer: rotary positions, RMSNorm, QK-norm, squared ReLU.
+
+    Pre-norm residual blocks (Vaswani et al. 2017; Radford et al. 2019) with RMSNorm (Zhang & Sennrich 2019),
+    rotary positions (Su et al. 2021), normalised queries and keys (Henry et al. 2020), ReLU squared (So et al.
+    2021), output projections that start at zero, and no biases.
+
+    Args:
+        layers: blocks.
+        heads: attention heads in a block; the width is a multiple of it. none: one per 32 or 64 of the width.
+        width: length of the vector at each place.
+        context: the most tokens a prediction looks back on.
+        dropout: share of the activations set to zero in training, against overfitting on a small text.
+        position: how a place is told apart: rotated queries and keys, a learned vector each, or not at all.
+        tied: one table for the embedding and for the output layer; none: where it saves more than half of the weights.
+        softcap: bound the logits smoothly to -softcap .. softcap; none: unbounded.
+        preset: gpt2 is GPT-2 small to the letter (Radford et al. 2019): 12 layers, 12 heads, width 768, context 1024,
+            learned positions, LayerNorm, GELU, biases, tied; options given beside it change its size.
+    """
+
+    rotation: Tensor
+
+    def __init__(
+        self,
+        vocabulary: int,
+        layers: int = 4,
+        heads: int | None = None,
+        width: int = 128,
+        context: int = 256,
+        dropout: float = 0.0,
+        position: Literal["rope", "learned", "none"] = "rope",
+        tied: bool | None = None,
+        softcap: float | None = None,
+        preset: Literal["gpt2"] | None = None,
+    ) -> None:
+        super().__init__()
+        in_range(1, None, layers=layers, heads=heads, width=width, context=context)
+        in_range(0, 1, dropout=dropout)
+        in_range(1, None, softcap=softcap)
+        heads = heads or max(1, width // (64 if width >= 512 else 32))
+        if width % heads:
+            raise UsageError(f"transformer: width {width} is not a multiple of heads {heads}")
+        if position == "rope" and (width // heads) % 2:
+            raise UsageError(f"transformer: position=rope needs an even width per head, not {width} / {heads}")
+        style = GPT2 if preset == "gpt2" else MODERN
+        self.vocabulary, self.position, self.softcap = vocabulary, position, softcap
+        self.row = self.context = context
+        self.layers, self.width, self.dropout = layers, width, dropout
+        self.embedding = nn.Embedding(vocabulary, width)
+        if position == "learned":
+            self.positions = nn.Embedding(context, width)
+        if position == "rope":
+            self.register_buffer("rotation", rotations(context, width // heads), persistent=False)
+        self.blocks = nn.ModuleList(Block(width, heads, dropout, style) for _ in range(layers))
+        self.norm = norm(width, style)
+        self.head = nn.Linear(width, vocabulary, bias=False)
+        if tied if tied is not None else vocabulary * width > 12 * layers * width**2:
+            self.head.weight = self.embedding.weight
+        self.apply(lambda module: initialise(module, style, layers))
+
+    @classmethod
+    def sizes(cls, setting: Setting, given: dict[str, Any]) -> dict[str, Any]:
+        if given.get("preset") == "gpt2":
+            return {"layers": 12, "heads": 12, "width": 768, "context": 1024, "position": "learned", "tied": True}
+        if setting.device == "cpu":
+            return {}
+        return {"layers": 8, "width": 512, "context": 512, "dropout": 0.2 if setting.train_tokens < 5_000_000 else 0.0}
+
+    def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
+        x = self.embedding(ids)  # (B, T, C)
+        if self.position == "learned":
+            place = torch.arange(ids.shape[1], device=ids.device) if documents is None else places(documents)
+            x = x + self.positions(place)
+        x = F.dropout(x, self.dropout, self.training)
+        rotation = self.rotation[:, : ids.shape[1]] if self.position == "rope" else None
+        mask = None if documents is None else same_document(documents)
+        for block in self.blocks:
+            x = block(x, rotation, mask)
+        out: Tensor = self.norm(x)
+        return out
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.head(hidden).float()
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
+
+    def attention_flops(self, length: int) -> int:
+        return 4 * self.layers * self.width * length
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, width: int, heads: int, dropout: float, style: Style) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = norm(width, style), norm(width, style)
+        self.attention = Attention(width, heads, dropout, style)
+        self.mlp = MLP(width, dropout, style)
+
+    def forward(self, x: Tensor, rotation: Tensor | None, mask: Tensor | None) -> Tensor:
+        x = x + self.attention(self.norm1(x), rotation, mask)
+        out: Tensor = x + self.mlp(self.norm2(x))
+        return out
+
+
+class Attention(nn.Module):
+    """Causal self-attention with several heads."""
+
+    def __init__(self, width: int, heads: int, dropout: float, style: Style) -> None:
+        super().__init__()
+        self.heads, self.dropout, self.qk_norm = heads, dropout, style.qk_norm
+        self.qkv = nn.Linear(width, 3 * width, bias=style.bias)
+        self.out = nn.Linear(width, width, bias=style.bias)
+
+    def forward(self, x: Tensor, rotation: Tensor | None, mask: Tensor | None) -> Tensor:
+        B, T, C = x.shape
+        qkv = self.qkv(x).view(B, T, 3 * self.heads, C // self.heads)  # (B, T, 3 nh, hs)
+        qk, v = qkv.split([2 * self.heads, self.heads], dim=2)
+        if self.qk_norm:
+            qk = F.rms_norm(qk, qk.shape[-1:])
+        if rotation is not None:
+            qk = rotate(qk, rotation)
+        q, k = qk.to(v.dtype).transpose(1, 2).chunk(2, dim=1)  # each (B, nh, T, hs)
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v.transpose(1, 2), mask, dropout, is_causal=mask is None)
+        return F.dropout(self.out(y.transpose(1, 2).reshape(B, T, C)), self.dropout, self.training)
+
+
+class MLP(nn.Module):
+    """width -> 4 width -> width."""
+
+    def __init__(self, width: int, dropout: float, style: Style) -> None:
+        super().__init__()
+        self.dropout, self.gelu = dropout, style.gelu
+        self.up = nn.Linear(width, 4 * width, bias=style.bias)
+        self.out = nn.Linear(4 * width, width, bias=style.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.up(x)
+        h = F.gelu(h, approximate="tanh") if self.gelu else relu_squared(h)
+        return F.dropout(self.out(h), self.dropout, self.training)
+
+
+class ReluSquared(torch.autograd.Function):
+    """max(x, 0)², with a gradient of one pass over memory; on a CPU `relu(x).square()` takes three times as long."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        relu = x.relu()
+        ctx.save_for_backward(relu)
+        return relu * relu
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (relu,) = ctx.saved_tensors
+        return torch.addcmul(relu.new_zeros(()), gradient, relu, value=2)
+
+
+def relu_squared(x: Tensor) -> Tensor:
+    squared: Tensor = ReluSquared.apply(x)  # type: ignore[no-untyped-call]
+    return squared
+
+
+def norm(width: int, style: Style) -> nn.Module:
+    return nn.LayerNorm(width) if style.layer_norm else nn.RMSNorm(width, elementwise_affine=False)
+
+
+def rotations(length: int, width: int, base: float = 10_000.0) -> Tensor:
+    """[2, T, 1, width / 2]: cosine and sine of position x frequency (Su et al. 2021, equation 15)."""
+    frequency = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+    angle = torch.arange(length, dtype=torch.float64)[:, None] * frequency
+    return torch.stack([angle.cos(), angle.sin()])[:, :, None].float()
+
+
+def rotate(x: Tensor, rotation: Tensor) -> Tensor:
+    """Turn each pair (x[i], x[i + width / 2]) of the last dimension by its position's angle; x: (B, T, nh, hs)."""
+    cos, sin = rotation[0], rotation[1]
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+
+
+def initialise(module: nn.Module, style: Style, layers: int) -> None:
+    """GPT-2: normal with deviation 0.02, outputs of the 2 x layers sub-blocks scaled down by their root number.
+    Modern: unit variance kept through each matrix, outputs zero."""
+    if isinstance(module, nn.Embedding | nn.Linear):
+        deviation = 0.02 if style == GPT2 or isinstance(module, nn.Embedding) else module.weight.shape[1] ** -0.5
+        nn.init.normal_(module.weight, std=deviation)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+    if isinstance(module, Attention | MLP):
+        if style.zero_outputs:
+            nn.init.zeros_(module.out.weight)
+        else:
+            nn.init.normal_(module.out.weight, std=0.02 / math.sqrt(2 * layers))

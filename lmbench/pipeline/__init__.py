@@ -1,0 +1,19 @@
+"""The main job, end to end: a text in; a folder with the record, the fitted models and the report out."""
+
+from __future__ import annotations
+
+from lmbench.pipeline.job import ESTIMATORS, MODELS, Plan
+from lmbench.pipeline.work import Interrupted, OnRow, Run, load_model, resume, run
+
+__all__ = [
+    "ESTIMATORS",
+    "MODELS",
+    "Interrupted",
+    "OnRow",
+    "Plan",
+    "Run",
+    "load_model",
+    "load_tokenizer",
+    "resume",
+    "run",
+]

@@ -1,0 +1,183 @@
+"""What is asked for, and everything that can be known or can fail before a model is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from lmbench import machine, store
+from lmbench.corpus import Corpus, default_cache, open_source
+from lmbench.corpus import manifest as manifests
+from lmbench.corpus.split import Splits, split
+from lmbench.entropy import estimators
+from lmbench.errors import UsageError
+from lmbench.model import models
+from lmbench.progress import Progress
+from lmbench.runtime import Runtime
+from lmbench.spec import Spec, parse
+from lmbench.store import Card, Split
+from lmbench.tokenizer import tokenizers
+from lmbench.tokenizer._cache import encode_splits, trained
+from lmbench.tokenizer.base import Tokenizer
+from lmbench.tokens import Tokens
+
+MODELS = (
+    "ngram(order=1)",
+    "ngram(order=2)",
+    "ngram(order=3)",
+    "ngram(order=5)",
+    "ngram(order=3, smoothing=additive)",
+    "transformer",
+)
+ESTIMATORS = ("block(unit=token)", "block(unit=char)", "zlib", "bz2", "lzma", "zstd")
+SPLIT = "90/5/5"
+BOUNDARY = "one end-of-text id begins and ends every document; contexts do not cross it"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is asked to do; `lmbench run --help` says what each field means.
+
+    Specs may be given as text. `split` None: as the corpus's manifest says, or 90/5/5.
+    `cache` None: $LMBENCH_CACHE, or the user's cache folder.
+    """
+
+    source: str = "python-docs"
+    models: Sequence[Spec | str] = MODELS
+    tokenizer: Spec | str = "bpe"
+    estimators: Sequence[Spec | str] = ESTIMATORS
+    valid: str | None = None
+    test: str | None = None
+    split: str | None = None
+    lines: bool = False
+    encoding: str | None = None
+    errors: str = "strict"
+    text_field: str = "text"
+    device: str = "auto"
+    seed: int = 0
+    train_seconds: float | None = None
+    train_tokens: int | None = None
+    out: Path | str = "results"
+    cache: Path | str | None = None
+
+    def specs(self) -> tuple[Spec, list[Spec], list[Spec]]:
+        """The tokenizer, the models and the estimators, each once, checked against the registries.
+
+        Raises UsageError for whatever of them cannot be; imports no plug-in.
+        """
+        tokenizer = _parsed(self.tokenizer)
+        tokenizers.check(tokenizer)
+        chosen = list(dict.fromkeys(_parsed(spec) for spec in self.models))
+        estimates = list(dict.fromkeys(_parsed(spec) for spec in self.estimators))
+        for spec in chosen:
+            models.check(spec)
+        for spec in estimates:
+            estimators.check(spec)
+        if not chosen and not estimates:
+            raise UsageError("there is nothing to do: no --model and no --estimator")
+        return tokenizer, chosen, estimates
+
+    def anchored(self) -> Plan:
+        """The plan with absolute paths, so that it means the same from another folder."""
+        known = manifests.names()
+        paths: dict[str, Any] = {
+            name: str(Path(value).resolve())
+            for name in ("source", "valid", "test")
+            if (value := getattr(self, name)) is not None and value not in known and Path(value).exists()
+        }
+        return replace(self, **paths)
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan as JSON values, from which `Plan(**values)` makes it again."""
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in ("models", "estimators"):
+            values[name] = [str(spec) for spec in values[name]]
+        return values | {name: None if values[name] is None else str(values[name]) for name in _TEXT}
+
+
+_TEXT = ("tokenizer", "out", "cache")
+
+
+@dataclass(frozen=True)
+class Job:
+    plan: Plan
+    device: str
+    corpus: Corpus
+    splits: Splits
+    tokenizer_spec: Spec
+    tokenizer: Tokenizer
+    train: Tokens
+    valid: Tokens
+    test: Tokens
+    models: list[Spec]
+    estimators: list[Spec]
+    cache: Path
+
+
+def prepare(plan: Plan, progress: Progress) -> Job:
+    """Everything that can fail without a model having been fitted: names, device, text, tokens."""
+    tokenizer_spec, chosen, estimates = plan.specs()
+    device = machine.resolve_device(plan.device)
+    tokenizers.make(tokenizer_spec)  # values that make no sense are found now, not after an hour
+    for spec in chosen:
+        models.make(spec, runtime=Runtime(device, plan.seed))
+    for spec in estimates:
+        estimators.make(spec)
+    cache = Path(plan.cache) if plan.cache else default_cache()
+    options: dict[str, Any] = {
+        "lines": plan.lines, "encoding": plan.encoding, "errors": plan.errors, "text_field": plan.text_field,
+        "cache": cache, "progress": progress,
+    }  # fmt: skip
+    corpus = open_source(plan.source, **options)
+    parts = {"valid": corpus.valid, "test": corpus.test}
+    for name in ("valid", "test"):
+        path = getattr(plan, name)
+        if path is not None:
+            parts[name] = open_source(path, **options).text
+    fractions = plan.split or (corpus.manifest.split if corpus.manifest else SPLIT)
+    splits = split(corpus.text, fractions, valid=parts["valid"], test=parts["test"])
+    tokenizer = trained(tokenizer_spec, splits.train, cache, progress)
+    train, valid, test = encode_splits(tokenizer, splits, cache, progress)
+    return Job(plan, device, corpus, splits, tokenizer_spec, tokenizer, train, valid, test, chosen, estimates, cache)
+
+
+def _parsed(spec: Spec | str) -> Spec:
+    return parse(spec) if isinstance(spec, str) else spec
+
+
+def card_of(job: Job, command: str | None) -> Card:
+    def part(name: str) -> Split:
+        text, tokens = getattr(job.splits, name), getattr(job, name)
+        return Split(
+            hash=text.hash,
+            tokens_hash=tokens.hash,
+            documents=len(tokens.documents),
+            bytes=text.bytes,
+            characters=text.characters,
+            tokens=len(tokens),
+        )
+
+    vocabulary = job.test.vocabulary
+    return Card(
+        corpus=job.corpus.name,
+        corpus_card=store.finite(job.corpus.card),
+        split_rule=job.splits.rule,
+        refit=job.splits.refit,
+        train=part("train"),
+        valid=part("valid"),
+        test=part("test"),
+        tokenizer=str(job.tokenizer_spec),
+        vocabulary=len(vocabulary),
+        vocabulary_hash=vocabulary.hash,
+        lossless=vocabulary.lossless,
+        boundary=BOUNDARY,
+        device=job.device,
+        seed=job.plan.seed,
+        started=store.now().isoformat(),
+        command=command,
+        versions=machine.versions(),
+        commit=machine.commit(),
+        machine=store.finite(machine.machine(job.device)),
+    )

@@ -1,0 +1,169 @@
+"""Do a plan, row by row, so that nothing done is ever lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from lmbench import machine, store
+from lmbench.errors import LmbenchError
+from lmbench.model import models
+from lmbench.model.base import Model
+from lmbench.pipeline.job import Job, Plan, card_of, prepare
+from lmbench.pipeline.rows import estimates_of, row_of, truth_of
+from lmbench.progress import Progress, Silent
+from lmbench.report.page import write_page
+from lmbench.score.paired import paired_difference
+from lmbench.spec import Spec, parse
+from lmbench.store import Behind, Entropy, Failure, Record, Row
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder and what its record says."""
+
+    folder: Path
+    record: Record
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in the middle of a run; `str()` says what is kept, and how to go on."""
+
+
+OnRow = Callable[[Row | Entropy | Failure], None]
+
+
+def run(plan: Plan, progress: Progress | None = None, on_row: OnRow | None = None, command: str | None = None) -> Run:
+    """Do what `plan` says and write OUT/<date>-<corpus>-<hash>/.
+
+    `on_row` is called with every finished row; `command` is kept in the record. A model or
+    estimator that cannot do its work is put down under `failures` and the rest goes on.
+    Raises LmbenchError for a text, a spec or a machine that cannot be used; Interrupted on Ctrl-C.
+    """
+    progress = progress or Silent()
+    job = prepare(plan, progress)
+    card = card_of(job, command)
+    content = json.dumps([plan.as_json(), card.train.hash, card.valid.hash, card.test.hash])
+    started = store.now()
+    folder = store.create_folder(Path(plan.out), started.date().isoformat(), job.corpus.name, content)
+    try:
+        for name in ("tokenizer", "test", "models"):
+            (folder / name).mkdir()
+        job.tokenizer.save(folder / "tokenizer")
+        job.test.save(folder / "test")
+        record = Record(
+            status="interrupted",
+            plan=store.finite(plan.anchored().as_json()),
+            card=card,
+            rows=[],
+            entropy=[],
+            failures=[],
+        )
+        store.write_record(folder, record)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # nobody has been told of it: leave nothing behind
+        raise
+    return _work(job, Run(folder, record), progress, on_row)
+
+
+def resume(
+    folder: Path, progress: Progress | None = None, on_row: OnRow | None = None, device: str | None = None
+) -> Run:
+    """Go on with an interrupted run: finished rows stay, what is missing is done, what failed is tried again.
+
+    Raises LmbenchError where the text or the tokenizer gives other tokens than it did then.
+    """
+    progress = progress or Silent()
+    record = store.read_record(folder)
+    if record.status == "complete" and not record.failures:
+        return Run(folder, record)
+    plan = Plan(**record.plan)  # type: ignore[arg-type]
+    job = prepare(replace(plan, device=device or record.card.device), progress)
+    now, then = card_of(job, None), record.card
+    changed = [mismatch.line for mismatch in store.comparable(then, now)]
+    if changed or now.test.tokens_hash != then.test.tokens_hash:
+        what = ", ".join(changed) or "test tokens"
+        raise LmbenchError(f"{folder} cannot go on: {what} changed since it began; run again into a new folder")
+    record = record.model_copy(update={"failures": [], "status": "interrupted"})
+    return _work(job, Run(folder, record), progress, on_row)
+
+
+def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
+    folder, record = run.folder, run.record
+    done = {row.model for row in record.rows}
+    missing = [spec for spec in job.models if str(spec) not in done]
+    try:
+        with progress.task("run", len(missing) + len(job.estimators)) as whole:
+            for spec in missing:
+                whole.show(str(spec))
+                record = _with(record, _outcome(spec, partial(row_of, job, spec, folder, progress)), folder, on_row)
+                whole.advance()
+            record = record.model_copy(update={"entropy": truth_of(job.corpus)})
+            for spec in job.estimators:
+                whole.show(str(spec))
+                record = _with(record, _outcome(spec, partial(estimates_of, job, spec, progress)), folder, on_row)
+                whole.advance()
+        record = _compared(job, record, folder).model_copy(update={"status": "complete"})
+        store.write_record(folder, record)
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        write_page(folder, record)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(f"interrupted; {_kept(job, record, folder)}") from stop
+    except OSError as error:
+        raise LmbenchError(f"{machine.reason(error)}; {_kept(job, record, folder)}") from error
+    return Run(folder, record)
+
+
+def _kept(job: Job, record: Record, folder: Path) -> str:
+    count = f"{len(record.rows)} of {len(job.models)} models"
+    return f"{count} are kept in {folder}; go on with: lmbench run --resume {folder}"
+
+
+def _with(record: Record, outcome: Row | list[Entropy] | Failure, folder: Path, on_row: OnRow | None) -> Record:
+    """The record with what one spec came to, written."""
+    items = outcome if isinstance(outcome, list) else [outcome]
+    for item in items:
+        name = "rows" if isinstance(item, Row) else "entropy" if isinstance(item, Entropy) else "failures"
+        record = record.model_copy(update={name: [*getattr(record, name), item]})
+        if on_row:
+            on_row(item)
+    store.write_record(folder, record)
+    return record
+
+
+def _outcome(spec: Spec, work: Callable[[], Row | list[Entropy]]) -> Row | list[Entropy] | Failure:
+    try:
+        return work()
+    except LmbenchError as error:
+        return Failure(spec=str(spec), message=str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not machine.out_of_memory(error):
+            raise
+        return Failure(spec=str(spec), message=f"{spec} does not fit in memory; make it smaller, or give it less text")
+
+
+def _compared(job: Job, record: Record, folder: Path) -> Record:
+    """Each row with its paired difference to the best one."""
+    rows = [row for row in record.rows if row.nats_per_token is not None]
+    if len(rows) < 2:
+        return record
+    best = min(rows, key=lambda row: row.nats_per_token or 0.0)
+    reference = store.read_log_probs(folder, best)
+    behind: dict[str, Behind] = {}
+    for row in rows:
+        if row is not best:
+            found = paired_difference(store.read_log_probs(folder, row), reference, job.test, job.plan.seed)
+            behind[row.model] = Behind(best=best.model, nats_per_token=found.value, ci95=found.interval)
+    return record.model_copy(
+        update={"rows": [row.model_copy(update={"behind": behind.get(row.model)}) for row in record.rows]}
+    )
+
+
+def load_model(folder: Path, row: Row, device: str = "cpu") -> Model:
+    """The fitted model of a row. Raises LmbenchError naming a file that is missing or damaged."""
+    model: Model = models.load(parse(row.model).name).load(folder / row.folder, device=device)
+    return model

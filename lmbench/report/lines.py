@@ -1,0 +1,134 @@
+"""Models and estimates as lines of one table, best first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lmbench.report import format as form
+from lmbench.store import Entropy, Record, Row
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table. `low` and `high` bound `bits_per_byte`, where that is known."""
+
+    name: str
+    kind: str
+    nats_per_token: float | None
+    bits_per_character: float | None
+    bits_per_byte: float | None
+    low: float | None
+    high: float | None
+    row: Row | None = None
+
+
+def lines_of(record: Record) -> list[Line]:
+    """Every row and every estimate, by bits per byte; where the tokenizer loses text by nats per token first.
+
+    What has neither stands last.
+    """
+    found = [_of_row(row) for row in record.rows] + [_of_estimate(entropy) for entropy in record.entropy]
+
+    def order(line: Line) -> tuple[float, float]:
+        per_byte = math.inf if line.bits_per_byte is None else line.bits_per_byte
+        per_token = math.inf if line.nats_per_token is None else line.nats_per_token
+        return (per_byte, per_token) if record.card.lossless else (per_token, per_byte)
+
+    return sorted(found, key=order)
+
+
+def _of_row(row: Row) -> Line:
+    low, high = row.ci95_bits_per_byte or (None, None)
+    kind = "model" if row.distribution else "score"
+    return Line(
+        name=row.model,
+        kind="adaptive model" if row.adaptive else kind,
+        nats_per_token=row.nats_per_token,
+        bits_per_character=row.bits_per_character,
+        bits_per_byte=row.bits_per_byte,
+        low=low,
+        high=high,
+        row=row,
+    )
+
+
+def _of_estimate(entropy: Entropy) -> Line:
+    low = high = None
+    if entropy.ci95_bits_per_character and entropy.bits_per_character and entropy.bits_per_byte is not None:
+        scale = entropy.bits_per_byte / entropy.bits_per_character
+        low, high = (bound * scale for bound in entropy.ci95_bits_per_character)
+    nats = entropy.bits_per_token * math.log(2) if entropy.bits_per_token is not None else None
+    return Line(entropy.estimator, entropy.kind, nats, entropy.bits_per_character, entropy.bits_per_byte, low, high)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: of two that do not both fit, the one with the lower `rank` stays."""
+
+    header: str
+    rank: int
+    cells: list[str]
+    page: tuple[str, list[str]] | None = None  # another header and other cells where there is room
+
+    @property
+    def empty(self) -> bool:
+        return all(cell == form.NOTHING for cell in self.cells)
+
+
+def columns_of(lines: list[Line]) -> list[Column]:
+    """Every column that has something in it, in the order in which they are shown."""
+    rows = [line.row for line in lines]
+
+    def of_rows(show: object) -> list[str]:
+        assert callable(show)
+        return [form.NOTHING if row is None else show(row) for row in rows]
+
+    columns = [
+        Column("kind", 3, [_kind(line) for line in lines]),
+        Column("nats/token", 1, [_nats(line) for line in lines]),
+        Column(
+            "± 95 %",
+            4,
+            of_rows(lambda row: form.half_width(row.ci95_nats_per_token, 4)),
+            ("95 % interval", of_rows(lambda row: form.interval(row.ci95_nats_per_token, 4))),
+        ),
+        Column("behind best", 11, of_rows(_behind)),
+        Column("bits/char", 9, [form.fixed(line.bits_per_character, 3) for line in lines]),
+        Column("bits/byte", 2, [form.fixed(line.bits_per_byte, 3) for line in lines]),
+        Column("perplexity", 10, of_rows(lambda row: form.perplexity(row.perplexity))),
+        Column("size", 5, of_rows(_size)),
+        Column("on disk", 8, of_rows(lambda row: form.size(row.bytes_on_disk))),
+        Column("fit", 6, of_rows(lambda row: form.seconds(row.fit_seconds))),
+        Column("tokens/s", 7, of_rows(lambda row: form.rate(row.tokens, row.score_seconds))),
+        Column("memory", 12, of_rows(lambda row: form.size(row.peak_memory_bytes))),
+    ]
+    return [column for column in columns if not column.empty]
+
+
+def _kind(line: Line) -> str:
+    """What is no distribution shows its mean score here: it has no place in a column of cross-entropies."""
+    mean = line.row.mean_nats if line.row else None
+    return line.kind if mean is None else f"{line.kind} {mean:.3f}"
+
+
+def _nats(line: Line) -> str:
+    if line.row is not None and line.row.zero_probability_tokens:
+        return "∞"
+    return form.fixed(line.nats_per_token, 4)
+
+
+def _behind(row: Row) -> str:
+    if row.behind is None:
+        return form.NOTHING
+    return form.signed(row.behind.nats_per_token, row.behind.ci95)
+
+
+def _size(row: Row) -> str:
+    """Parameters of a net, stored n-grams of tables; a model may have both."""
+    parts = []
+    if row.parameters is not None:
+        parts.append(f"{form.count(row.parameters)} par.")
+    if row.stored_ngrams is not None:
+        parts.append(f"{form.count(row.stored_ngrams)} n-gr.")
+    return ", ".join(parts) or form.NOTHING

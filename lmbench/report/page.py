@@ -1,0 +1,64 @@
+"""The report as one page that needs nothing else: no script, no network, figures inline."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from lmbench.report import draw
+from lmbench.report.section import ordered
+from lmbench.store import Record, atomic
+
+_STYLE = """
+:root { color-scheme: light; --ink: #1f2430; --faint: #d5d9e0; --soft: #5a6372; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: #fff; }
+body { max-width: 76rem; margin: 2rem auto; padding: 0 1.2rem; }
+h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .6rem; }
+p.lead { color: var(--soft); margin-top: 0; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
+th, td { padding: .28rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--faint); }
+thead th { color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--faint); }
+thead th:nth-child(2) { text-align: left; } tbody th, td:nth-child(2) { text-align: left; font-weight: 400; }
+tbody th { font-family: ui-monospace, monospace; white-space: normal; min-width: 14rem; overflow-wrap: anywhere; }
+tr.model th, tr.model td:nth-child(3) { font-weight: 600; } tr.true-rate { color: #2f855a; }
+tr.score { color: var(--soft); }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; font-size: .9rem; }
+dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
+ul { font-size: .9rem; padding-left: 1.1rem; overflow-wrap: anywhere; }
+figure { margin: 0; } svg { max-width: 100%; height: auto; } svg text { font-family: system-ui, sans-serif; }
+"""
+
+
+def write_page(folder: Path, record: Record) -> None:
+    """Write `report.html` into a run's folder, and each figure beside it as `report-<section>.png`."""
+    pieces = []
+    for name, section in ordered():
+        parts = []
+        figure = section.figure(record)
+        if figure is not None:
+            parts.append(f"<figure>{draw.svg(figure, name)}</figure>")
+            with atomic(folder / f"report-{name}.png") as handle:
+                handle.write(draw.png(figure, f"{section.title}: {record.card.corpus}"))
+        text = section.html(record)
+        if text is not None:
+            parts.append(text)
+        if parts:
+            pieces.append(f"<section><h2>{escape(section.title)}</h2>{''.join(parts)}</section>")
+    with atomic(folder / "report.html") as handle:
+        handle.write(_page(record, "\n".join(pieces)).encode())
+
+
+def _page(record: Record, body: str) -> str:
+    card = record.card
+    title = f"{card.corpus}: {len(record.rows)} models, {len(record.entropy)} estimates"
+    lead = (
+        f"{card.test.tokens:,} test tokens ({card.test.bytes:,} bytes), tokenizer {card.tokenizer}, "
+        f"{card.started[:10]}, lmbench {card.versions.get('lmbench', '')}"
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
+        f'<body><h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p>\n{body}\n</body></html>\n'
+    )

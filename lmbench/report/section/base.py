@@ -1,0 +1,30 @@
+"""What a section of the report is: a piece of terminal text, a piece of a page, a figure, or any of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from lmbench.store import Record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+
+class Section(Protocol):
+    """`title` heads the section on the page; sections follow one another by `position`.
+
+    Each method gives None where the section has nothing to say in that form.
+    """
+
+    title: str
+    position: int
+
+    def text(self, record: Record, width: int) -> RenderableType | None:
+        """For a terminal of `width` columns."""
+
+    def html(self, record: Record) -> str | None:
+        """A piece of the page, everything that came from the user escaped."""
+
+    def figure(self, record: Record) -> Figure | None:
+        """A matplotlib figure: inline on the page, and a PNG beside it."""

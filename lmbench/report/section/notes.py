@@ -1,0 +1,55 @@
+"""What a reader must know of single rows."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from lmbench.store import Record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+__all__ = ["Notes"]
+
+
+class Notes:
+    """The notes of models and estimators, and what could not be done and why."""
+
+    title = "Notes"
+    position = 20
+
+    def text(self, record: Record, width: int) -> RenderableType | None:
+        from rich.table import Table
+        from rich.text import Text
+
+        notes = notes_of(record)
+        if not notes:
+            return None
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold", max_width=max(20, min(width, 120) - 3))
+        for note in notes:
+            grid.add_row("·", Text(note))
+        return grid
+
+    def html(self, record: Record) -> str | None:
+        notes = notes_of(record)
+        return "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>" if notes else None
+
+    def figure(self, record: Record) -> Figure | None:
+        return None
+
+
+def notes_of(record: Record) -> list[str]:
+    """One sentence each; what several rows say alike is said once, with all their names."""
+    speakers: dict[str, list[str]] = {}
+    for row in record.rows:
+        for note in row.notes:
+            speakers.setdefault(note, []).append(row.model)
+    for entropy in record.entropy:
+        if entropy.note:
+            speakers.setdefault(entropy.note, []).append(entropy.estimator)
+    notes = [f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in speakers.items()]
+    return notes + [f"not done: {failure.spec}: {failure.message}" for failure in record.failures]

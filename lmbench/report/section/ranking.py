@@ -1,0 +1,82 @@
+"""Every row on one axis, with its interval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmbench.report import draw
+from lmbench.report.lines import Line, lines_of
+from lmbench.store import Record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+__all__ = ["Ranking"]
+
+_LONGEST = 46  # characters of a name
+
+
+class Ranking:
+    """Models, estimates and bounds on one axis: bits per byte, or nats per token where text is lost."""
+
+    title = "Ranking"
+    position = 5
+
+    def text(self, record: Record, width: int) -> RenderableType | None:
+        return None
+
+    def html(self, record: Record) -> str | None:
+        return None
+
+    def figure(self, record: Record) -> Figure | None:
+        per_byte = record.card.lossless
+        lines = [line for line in lines_of(record) if _value(line, per_byte) is not None]
+        if not lines:
+            return None
+        figure, plot = draw.axes(8.5, 1.1 + 0.32 * len(lines))
+        plot.grid(False, axis="y")
+        seen: set[str] = set()
+        for place, line in enumerate(lines):
+            value = _value(line, per_byte)
+            assert value is not None
+            colour = draw.COLOURS.get(line.kind, draw.INK)
+            low, high = _bounds(line, per_byte)
+            if low is not None and high is not None:
+                plot.plot([low, high], [place, place], color=colour, linewidth=2, alpha=0.45, solid_capstyle="round")
+            plot.plot(
+                [value], [place], draw.MARKERS.get(line.kind, "x"), color=colour, markersize=6.5, linestyle="none",
+                label=None if line.kind in seen else line.kind,
+            )  # fmt: skip
+            plot.annotate(
+                f"{value:.3f}", (max(value, high or value), place), xytext=(7, 0), textcoords="offset points",
+                va="center", fontsize=8.5, color=draw.INK,
+            )  # fmt: skip
+            if line.kind == "true rate":
+                plot.axvline(value, color=colour, linewidth=1, linestyle=(0, (4, 3)))
+            seen.add(line.kind)
+        plot.set_yticks(range(len(lines)))
+        for label, line in zip(plot.set_yticklabels([_short(line.name) for line in lines]), lines, strict=True):
+            label.set_parse_math(False)
+            label.set_color(draw.COLOURS.get(line.kind, draw.INK))
+        plot.set_ylim(len(lines) - 0.4, -0.6)
+        plot.margins(x=0.08)
+        plot.set_xlabel("bits per byte of text" if per_byte else "nats per token", fontsize=9.5, color=draw.INK)
+        if len(seen) > 1:
+            plot.legend(frameon=False, fontsize=8.5, loc="upper right", labelcolor=draw.INK)
+        return figure
+
+
+def _value(line: Line, per_byte: bool) -> float | None:
+    return line.bits_per_byte if per_byte else line.nats_per_token
+
+
+def _bounds(line: Line, per_byte: bool) -> tuple[float | None, float | None]:
+    if per_byte:
+        return line.low, line.high
+    interval = line.row.ci95_nats_per_token if line.row else None
+    return interval if interval else (None, None)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"

@@ -1,0 +1,92 @@
+"""What a row of the table says, from one array of log-probabilities."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmbench.errors import LmbenchError
+from lmbench.score.bootstrap import Interval, blocks_of, ratio_interval
+from lmbench.tokens import Tokens
+
+BITS = 1 / math.log(2)  # bits in a nat
+
+
+@dataclass(frozen=True)
+class Score:
+    """A model's figures on one text. What is not defined is None, never infinite or NaN.
+
+    `mean_nats` is minus the mean log-score of a model that is not a distribution, whose
+    cross-entropy is not defined; `zero_probability_tokens` counts the tokens that the model
+    called impossible: with one of them the cross-entropy is infinite, and is None here.
+    `blocks` says over what the intervals were resampled.
+    """
+
+    tokens: int
+    nats_per_token: float | None = None
+    bits_per_token: float | None = None
+    bits_per_character: float | None = None
+    bits_per_byte: float | None = None
+    perplexity: float | None = None
+    ci95_nats_per_token: Interval | None = None
+    ci95_bits_per_byte: Interval | None = None
+    zero_probability_tokens: int = 0
+    mean_nats: float | None = None
+    blocks: str = ""
+
+
+def measure(log_probs: NDArray[np.float64], tokens: Tokens, *, distribution: bool = True, seed: int = 0) -> Score:
+    """The Score of `log_probs` [n] in nats, one for each of `tokens`.
+
+    Cross-entropy is -sum(log_probs) / n, documents' end tokens included; bits per character
+    and per byte divide the same sum by the length of the text the tokens stand for, and are
+    None where the vocabulary loses text. Raises LmbenchError where the array is not one of
+    log-probabilities: wrong length, NaN, +inf, or above zero for a distribution.
+
+    Worked example: two tokens of probability 1/2 and 1/8 that stand for 4 bytes have
+    (1 + 3) bits: 2 bits/token, 1 bit/byte, perplexity 4.
+    """
+    _check(log_probs, tokens, distribution)
+    impossible = int(np.count_nonzero(np.isneginf(log_probs)))
+    if impossible:
+        return Score(len(tokens), zero_probability_tokens=impossible)
+    nats = -log_probs
+    total = float(nats.sum())
+    blocks = blocks_of(tokens)
+    if not distribution:
+        return Score(len(tokens), mean_nats=total / len(tokens))
+    sums = blocks.sums(nats)
+    per_token = total / len(tokens)
+    lossless = tokens.vocabulary.lossless and tokens.bytes > 0
+    lengths = tokens.vocabulary.byte_lengths[tokens.ids] if lossless else None
+    bits = None if lengths is None else ratio_interval(sums * BITS, blocks.sums(lengths), seed)
+    return Score(
+        tokens=len(tokens),
+        nats_per_token=per_token,
+        bits_per_token=per_token * BITS,
+        bits_per_character=total * BITS / tokens.characters if lossless else None,
+        bits_per_byte=total * BITS / tokens.bytes if lossless else None,
+        perplexity=math.exp(per_token) if per_token < 700 else None,
+        ci95_nats_per_token=ratio_interval(sums, blocks.sums(np.ones(len(tokens))), seed),
+        ci95_bits_per_byte=bits,
+        blocks=blocks.rule,
+    )
+
+
+def _check(log_probs: NDArray[np.float64], tokens: Tokens, distribution: bool) -> None:
+    if log_probs.shape != (len(tokens),):
+        raise LmbenchError(f"the model gave {log_probs.shape} log-probabilities for {len(tokens)} tokens: report this")
+    if not len(tokens):
+        raise LmbenchError("there is no token to score: the test split is empty; give a longer text or --test PATH")
+    wrong = np.isnan(log_probs) | np.isposinf(log_probs)
+    if distribution:
+        wrong |= log_probs > 1e-4
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise LmbenchError(
+            f"the model gave {log_probs[at]} for test token {at}, which is no log-probability: "
+            "it has diverged or is wrong; give it less to fit, or report this"
+        )

@@ -1,0 +1,53 @@
+"""How long to train, and how fast to learn at each point of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What training has cost so far."""
+
+    tokens: int = 0
+    seconds: float = 0.0
+    flops: float = 0.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What training may cost; the limit that is reached first ends it. None: no limit of that kind."""
+
+    tokens: int | None = None
+    seconds: float | None = None
+    flops: float | None = None
+
+    def fraction(self, spent: Spent) -> float:
+        """The share that is used up, 1.0 or more at the end."""
+        pairs = [(spent.tokens, self.tokens), (spent.seconds, self.seconds), (spent.flops, self.flops)]
+        return max(used / limit if limit > 0 else 1.0 for used, limit in pairs if limit is not None)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Warmup-stable-decay over the budget: the learning rate's factor at each fraction of it.
+
+    Rises from 0 over `warmup`, stays at 1, and falls in a line to 0 over the last `decay` (Hu et al. 2024,
+    MiniCPM, section 4.1; Haegele et al. 2024). `end` is 1, or less where training is told to come to an end early;
+    `begin` is where the fall starts.
+    """
+
+    warmup: float
+    begin: float
+    end: float = 1.0
+
+    def factor(self, fraction: float) -> float:
+        """Of the learning rate, between 0 and 1, at `fraction` of the budget."""
+        rise = fraction / self.warmup if fraction < self.warmup else 1.0
+        fall = (self.end - fraction) / (self.end - self.begin) if fraction > self.begin else 1.0
+        return max(0.0, min(rise, fall))
+
+    def stop_early(self, fraction: float) -> Schedule:
+        """Start to fall now, and take as long for it as the whole schedule would take of a run this long."""
+        length = fraction * (self.end - self.begin) / self.begin if self.begin else 0.0
+        return Schedule(self.warmup, fraction, min(self.end, fraction + length))

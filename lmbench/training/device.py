@@ -1,0 +1,42 @@
+"""What suits the device: precision, threads, compilation, rows at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from lmbench.training.budget import Budget
+
+_LOGITS = {"cpu": 1 << 26, "cuda": 1 << 29}  # logits whose gradient is held at once
+_TOKENS_PER_THREAD = 512
+
+
+def autocast_type(precision: str, device: str) -> torch.dtype | None:
+    """The type that training multiplies in, None for float32."""
+    if precision == "auto":
+        return torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else None
+    return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def worth_compiling(budget: Budget, device: str) -> bool:
+    """Compiling costs about a minute once: on a GPU it comes back in a training of three and more."""
+    return device == "cuda" and (budget.seconds or 180.0) >= 180.0
+
+
+def micro_rows(rows: int, logits: int, device: str) -> int:
+    """How many of a batch's rows, of so many `logits` each, to take at once so that they stay small."""
+    return max(1, min(rows, _LOGITS[device] // logits))
+
+
+@contextmanager
+def few_threads(tokens: int) -> Iterator[None]:
+    """No more CPU threads than a batch of `tokens` keeps busy; the number before comes back at the end."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(before, os.cpu_count() or 1, tokens // _TOKENS_PER_THREAD)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,180 @@
+"""Exact scoring: every token once, by windows that slide over each document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lmbench.net.base import Net, Recurrent
+from lmbench.progress import Progress, Silent
+from lmbench.tokens import Tokens
+
+_TOKENS = {"cpu": 8_192, "cuda": 65_536}  # in a batch
+_LOGITS = 1 << 24  # logits held at once, per chunk
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where each window lies: its `first` target and `length`, how many leading targets it reads without scoring
+    them (`skip`), all [w] int64, and whether it stands at the beginning of its document, `fresh` [w] bool."""
+
+    first: NDArray[np.int64]
+    length: NDArray[np.int64]
+    skip: NDArray[np.int64]
+    fresh: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def sample(self, tokens: int) -> Windows:
+        """As many of the windows as make up about `tokens` targets, evenly spread."""
+        if int(self.length.sum()) <= tokens:
+            return self
+        count = max(1, int(tokens / self.length.mean()))
+        chosen = np.linspace(0, len(self) - 1, count).astype(np.int64)
+        return Windows(self.first[chosen], self.length[chosen], self.skip[chosen], self.fresh[chosen])
+
+
+def window_start(position: int, context: int, stride: int) -> int:
+    """Where the window that predicts `position` (from 0, in its document) begins to read.
+
+    The least multiple of `stride` from which the position is among the first `context`; so a prediction looks back
+    on everything up to `context` places, and on `context - stride + 1` to `context` of them further on.
+    """
+    return max(0, -(-(position + 1 - context) // stride) * stride)
+
+
+def slide(tokens: Tokens, context: int, stride: int) -> Windows:
+    """The windows that score every token once, document by document; `window_start` says which one a token is in.
+
+    context 4, stride 2, a document of 7: windows start at 0, 2, 4 and score 0-3, 4-5, 6.
+    """
+    sizes = tokens.ends - tokens.documents
+    per_document = 1 + np.maximum(0, -(-(sizes - context) // stride))
+    index = np.arange(int(per_document.sum())) - np.repeat(np.cumsum(per_document) - per_document, per_document)
+    start = index * stride
+    length = np.minimum(np.repeat(sizes, per_document) - start, context)
+    skip = np.where(index > 0, context - stride, 0)
+    return Windows(np.repeat(tokens.documents, per_document) + start, length, skip, index == 0)
+
+
+def stride_of(net: Net, wanted: int | None) -> int | None:
+    """How far the window slides: as far as `wanted`, or half a row; for a net that looks back on fewer ids than a row
+    holds, no further than what gives it all of them. None where a state is carried through the document instead."""
+    if isinstance(net, Recurrent):
+        return None if wanted is None else min(wanted, net.row)
+    if net.context is not None and net.context < net.row:
+        return min(wanted or net.row, net.row - net.context + 1)
+    return min(wanted or max(1, net.row // 2), net.row)
+
+
+def score(
+    net: Net, tokens: Tokens, stride: int | None, device: str, progress: Progress | None = None
+) -> NDArray[np.float64]:
+    """[n] nats: ln p of every token, by windows that slide by `stride`, or with a state carried where it is None."""
+    if stride is not None:
+        return log_probs(net, tokens, slide(tokens, net.row, stride), device, progress)
+    assert isinstance(net, Recurrent)
+    return carried_log_probs(net, tokens, device, progress)
+
+
+def log_probs(
+    net: Net, tokens: Tokens, windows: Windows, device: str, progress: Progress | None = None
+) -> NDArray[np.float64]:
+    """[n] nats: ln p of each target that a window scores, 0 where none does. float32 inside, as the net is."""
+    out = np.zeros(len(tokens), dtype=np.float64)
+    order = np.argsort(windows.length, kind="stable")
+    with (progress or Silent()).task("score", float(windows.length.sum())) as task, scoring(net):
+        for rows in _batches(windows.length[order], _TOKENS[device]):
+            chosen = order[rows]
+            ids, targets = _read(tokens, windows, chosen)
+            found = _target_log_probs(net, net.hidden(ids.to(device)), targets.to(device)).cpu().numpy()
+            for row, window in enumerate(chosen):
+                low, high, at = int(windows.skip[window]), int(windows.length[window]), int(windows.first[window])
+                out[at + low : at + high] = found[row, low:high]
+            task.advance(float(windows.length[chosen].sum()))
+    return out
+
+
+def _target_log_probs(net: Net, hidden: Tensor, targets: Tensor) -> Tensor:
+    """[B, T, C] vectors, [B, T] ids -> [B, T] float32 nats. Logits of a large vocabulary are made a slice at a time."""
+    found = []
+    slices = zip(_slices(hidden.flatten(0, 1), net), _slices(targets.flatten(), net), strict=True)
+    for hidden_part, target_part in slices:
+        logits = net.logits(hidden_part)
+        found.append(logits.gather(1, target_part[:, None])[:, 0] - logits.logsumexp(1))
+    return torch.cat(found).view(targets.shape)
+
+
+def carried_log_probs(
+    net: Recurrent, tokens: Tokens, device: str, progress: Progress | None = None
+) -> NDArray[np.float64]:
+    """[n] nats: ln p of every token given all of its document before it, many documents side by side."""
+    out = np.zeros(len(tokens), dtype=np.float64)
+    sizes = tokens.ends - tokens.documents
+    order = np.argsort(-sizes, kind="stable")
+    together = max(1, _TOKENS[device] // net.row)  # documents
+    with (progress or Silent()).task("score", float(len(tokens))) as task, scoring(net):
+        for group in (order[start : start + together] for start in range(0, len(order), together)):
+            state = net.start(len(group))
+            for at in range(0, int(sizes[group[0]]), net.row):
+                live = group[: int((sizes[group] > at).sum())]  # the longest come first
+                length = np.minimum(sizes[live] - at, net.row)
+                first = tokens.documents[live] + at
+                windows = Windows(first, length, np.zeros_like(first), np.full(len(live), at == 0))
+                ids, targets = _read(tokens, windows, np.arange(len(live)))
+                state = tuple(part[:, : len(live)].contiguous() for part in state)
+                hidden, state = net.run(ids.to(device), state)
+                found = _target_log_probs(net, hidden, targets.to(device)).cpu().numpy()
+                for row in range(len(live)):
+                    out[first[row] : first[row] + length[row]] = found[row, : length[row]]
+                task.advance(float(length.sum()))
+    return out
+
+
+@contextmanager
+def scoring(net: Net) -> Iterator[None]:
+    """Without gradients, dropout, or reduced precision; training mode comes back afterwards."""
+    was = net.training
+    net.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        net.train(was)
+
+
+def _slices(rows: Tensor, net: Net) -> tuple[Tensor, ...]:
+    return torch.split(rows, max(1, _LOGITS // net.vocabulary))
+
+
+def _batches(lengths: NDArray[np.int64], limit: int) -> Iterator[slice]:
+    """Runs of ascending `lengths` whose padded size stays within `limit` tokens; one window at the least."""
+    start = 0
+    while start < len(lengths):
+        end = start + 1
+        while end < len(lengths) and (end + 1 - start) * lengths[end] <= limit:
+            end += 1
+        yield slice(start, end)
+        start = end
+
+
+def _read(tokens: Tokens, windows: Windows, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """[B, T] what the chosen windows read and predict, padded behind with the end-of-text id."""
+    end = tokens.vocabulary.end_of_text
+    shape = (len(chosen), int(windows.length[chosen].max()))
+    ids: NDArray[Any] = np.full(shape, end, dtype=np.int64)
+    targets: NDArray[Any] = np.full(shape, end, dtype=np.int64)
+    for row, window in enumerate(chosen):
+        at, length = int(windows.first[window]), int(windows.length[window])
+        targets[row, :length] = tokens.ids[at : at + length]
+        ids[row, 1:length] = targets[row, : length - 1]
+        ids[row, 0] = end if windows.fresh[window] else tokens.ids[at - 1]
+    return torch.from_numpy(ids), torch.from_numpy(targets)

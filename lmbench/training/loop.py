@@ -1,0 +1,302 @@
+"""One loop for every net."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from lmbench.errors import LmbenchError
+from lmbench.net.base import Net
+from lmbench.progress import Progress, Task
+from lmbench.runtime import Runtime
+from lmbench.tokens import Tokens
+from lmbench.training import checkpoint
+from lmbench.training.budget import Budget, Schedule, Spent
+from lmbench.training.data import Batch, Rows
+from lmbench.training.device import autocast_type, few_threads, micro_rows, worth_compiling
+from lmbench.training.evaluation import log_probs, slide
+from lmbench.training.interrupt import deferred
+from lmbench.training.optimiser import optimisers, set_rates
+from lmbench.training.options import Training
+from lmbench.training.parallel import World, joined
+
+VALIDATIONS = 20  # over a whole run, closer together at its beginning
+VALIDATION_COST = 0.05  # the most of a budget of seconds that they may take
+CHECKPOINT_SECONDS = 20.0
+
+
+@dataclass
+class State:
+    """How far training has come: all that a checkpoint holds besides tensors. JSON values only."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    validations: int = 0
+    validation_seconds: float = 0.0
+    best: float | None = None  # nats per token
+    best_tokens: int = 0
+    since_best: int = 0
+    decay_begin: float = 1.0
+    decay_end: float = 1.0
+    done: bool = False
+    losses: list[float] = field(default_factory=list)  # since the last point of the curve
+    curve: list[dict[str, float | None]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+class Loop:
+    """Trains `net` in place. `identity` (JSON values) is what a run that resumes must share with its checkpoint."""
+
+    def __init__(
+        self,
+        net: Net,
+        train: Tokens,
+        valid: Tokens,
+        training: Training,
+        budget: Budget,
+        rows: int,
+        runtime: Runtime,
+        identity: dict[str, Any],
+    ) -> None:
+        self.net, self.valid, self.training = net, valid, training
+        self.budget, self.runtime, self.identity = budget, runtime, identity
+        self.device = runtime.device
+        self.data = Rows(train, min(net.row, len(train)), rows, runtime.seed)
+        self.micro = micro_rows(rows, self.data.length * net.vocabulary, self.device)
+        self.windows = slide(valid, net.row, net.row).sample(8_192 if self.device == "cpu" else 131_072)
+        self.flops_per_token = net.costs(self.data.length)["flops_per_token"]
+        self.autocast = autocast_type(training.precision, self.device)
+        self.optimisers: list[Optimizer] = optimisers(
+            net, training.learning_rate, training.weight_decay, fused=self.device != "cpu"
+        )
+        compiled = training.compile if training.compile is not None else worth_compiling(budget, self.device)
+        self.loss: Callable[..., Tensor] = torch.compile(net) if compiled else net
+        self.state = State(decay_begin=1.0 - training.decay)
+        self.best = _copy(net)
+        self.world = World()
+        self._pending: Tensor | None = None  # the last step's loss, read one step later so that a GPU never waits
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(self.state.tokens, self.state.seconds, float(self.flops_per_token) * self.state.tokens)
+
+    def run(self, name: str, progress: Progress) -> State:
+        """Train until the budget is spent, the validation loss has stopped falling, or the loss is not finite; leave
+        the best weights in the net.
+
+        Raises KeyboardInterrupt on Ctrl-C, and LmbenchError where a checkpoint cannot be written or read or one row
+        does not fit in memory; where the run keeps checkpoints, what was learnt is in the last one.
+        """
+        if self.runtime.resume:
+            self._resume()
+        devices = [torch.cuda.current_device()] if self.device == "cuda" else []
+        threads = few_threads(self.data.rows * self.data.length)
+        with (
+            progress.task(name, 1.0) as task,
+            deferred() as interrupt,
+            torch.random.fork_rng(devices),
+            threads,
+            joined(self.device) as self.world,
+            ThreadPoolExecutor(1) as reader,
+        ):
+            self.net.train()
+            clock = saved = time.perf_counter()
+            fraction = 0.0
+            coming = reader.submit(self._read, self.state.step)
+            while not self.state.done:
+                fraction = self._advance(task, fraction)
+                batch, coming = coming.result(), reader.submit(self._read, self.state.step + 1)
+                self._step(batch, fraction)
+                now = time.perf_counter()
+                own = [
+                    self.state.seconds + now - clock,
+                    float(interrupt.pressed),
+                    float(now - saved > CHECKPOINT_SECONDS),
+                ]
+                self.state.seconds, pressed, due = self.world.agree(own, self.device)
+                clock = now
+                self._validate_when_due(task)
+                if self.runtime.checkpoints and (pressed or due):
+                    self._save()
+                    saved = now
+                if pressed:
+                    raise KeyboardInterrupt
+            self._advance(task, fraction)
+        checkpoint.put(self.net, self.best, "the best weights")
+        self.net.eval()
+        if self.runtime.checkpoints:
+            self._save()
+        return self.state
+
+    def _read(self, step: int) -> Batch:
+        batch = self.data.batch(step)
+        if self.training.label_noise:
+            generator = torch.Generator().manual_seed(_mix(self.runtime.seed, step))
+            chosen = torch.rand(batch.targets.shape, generator=generator) < self.training.label_noise
+            random = torch.randint(self.net.vocabulary, batch.targets.shape, generator=generator)
+            batch = Batch(batch.ids, torch.where(chosen, random, batch.targets), batch.documents)
+        return batch.pin() if self.device == "cuda" else batch
+
+    def _step(self, batch: Batch, fraction: float) -> None:
+        """One step of the optimisers on one batch, in parts that fit in memory."""
+        state, training = self.state, self.training
+        schedule = Schedule(training.warmup, state.decay_begin, state.decay_end)
+        set_rates(self.optimisers, schedule.factor(fraction))
+        while True:
+            # dropout is a function of seed, step and process
+            torch.manual_seed(_mix(self.runtime.seed, state.step) + (self.world.rank << 40))
+            try:
+                loss = self._gradients(batch)
+                break
+            except torch.OutOfMemoryError as error:
+                if self.micro == 1:
+                    raise LmbenchError(
+                        f"a single row of {self.data.length} tokens does not fit in the memory of the GPU: "
+                        "make the net smaller or its rows shorter"
+                    ) from error
+                self.micro = -(-self.micro // 2)
+                state.notes.append(f"batch did not fit in memory: gradients summed over parts of {self.micro} rows")
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), training.clip, foreach=True)
+        for optimiser in self.optimisers:
+            optimiser.step()
+        state.step += 1
+        state.tokens += batch.targets.numel()
+        self._settle()
+        self._pending = loss
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """The gradient of the batch's mean loss; returns that loss."""
+        self.net.zero_grad(set_to_none=True)
+        rows, share = len(batch.ids), self.world.share(len(batch.ids))
+        total = torch.zeros((), device=self.device)
+        for start in share[:: self.micro]:
+            part = batch.part(start, min(start + self.micro, share.stop)).to(self.device)
+            with torch.autocast(self.device, self.autocast, enabled=self.autocast is not None):
+                loss = self.loss(part.ids, part.targets, part.documents) * (len(part.ids) / rows)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        self.world.sum_gradients(self.net.parameters())
+        return self.world.sum(total)
+
+    def _settle(self) -> None:
+        """Take note of the last step's loss; where it is not a finite number, training is over."""
+        if self._pending is None:
+            return
+        loss = float(self._pending)
+        self._pending = None
+        if math.isfinite(loss):
+            self.state.losses.append(loss)
+        elif not self.state.done:
+            self.state.done = True
+            kept = "the best weights before that are kept" if self.state.best is not None else "nothing was learnt"
+            self.state.notes.append(
+                f"training stopped at step {self.state.step}, where the loss was no longer finite: {kept}; "
+                f"lower learning_rate (now {self.training.learning_rate:g})"
+            )
+
+    def _validate_when_due(self, task: Task) -> None:
+        """Validate at set shares of the budget and at its end; keep the best weights; end early where it pays."""
+        state = self.state
+        fraction = self.budget.fraction(self.spent)
+        over = fraction >= state.decay_end
+        due = fraction >= ((state.validations + 1) / VALIDATIONS) ** 1.5
+        dear = self.budget.seconds is not None and state.validation_seconds > VALIDATION_COST * state.seconds
+        if not over and (not due or dear):
+            return
+        self._settle()
+        if state.done:
+            return
+        state.done = over
+        while ((state.validations + 1) / VALIDATIONS) ** 1.5 <= fraction:
+            state.validations += 1
+        begin = time.perf_counter()
+        loss = self._validation_loss()
+        spent = state.validation_seconds + time.perf_counter() - begin
+        state.validation_seconds = self.world.agree([spent], self.device)[0]
+        state.curve.append(
+            {
+                "tokens": state.tokens,
+                "seconds": round(state.seconds, 3),
+                "flops": self.spent.flops,
+                "train": math.fsum(state.losses) / len(state.losses) if state.losses else None,
+                "valid": loss,
+            }
+        )
+        state.losses = []
+        if loss is None or (math.isfinite(loss) and (state.best is None or loss < state.best)):
+            state.best, state.best_tokens, state.since_best = loss, state.tokens, 0
+            self.best = _copy(self.net)
+            return
+        state.since_best += 1
+        if state.since_best < self.training.patience or state.done:
+            return
+        if fraction >= state.decay_begin:
+            state.done = True
+            state.notes.append(f"training ended early, at {state.tokens:,} tokens: the validation loss rose")
+        else:
+            schedule = Schedule(self.training.warmup, state.decay_begin, state.decay_end).stop_early(fraction)
+            state.decay_begin, state.decay_end, state.since_best = schedule.begin, schedule.end, 0
+            checkpoint.put(self.net, self.best, "the best weights")
+            state.notes.append(
+                f"the validation loss stopped falling at {state.best_tokens:,} tokens: "
+                "the learning rate was brought down from there, ahead of the budget's end"
+            )
+
+    def _validation_loss(self) -> float | None:
+        """Nats per token over a fixed sample of the validation text; None where there is none."""
+        if not len(self.windows):
+            return None
+        found = log_probs(self.net, self.valid, self.windows, self.device)
+        return self.world.agree([-math.fsum(found) / int(self.windows.length.sum())], self.device)[0]
+
+    def _advance(self, task: Task, before: float) -> float:
+        """Show how far the budget is used; returns that share."""
+        state = self.state
+        fraction = self.budget.fraction(self.spent)
+        task.advance(max(0.0, min(fraction / state.decay_end, 1.0) - min(before / state.decay_end, 1.0)))
+        if state.losses:
+            valid = "" if state.best is None else f"  valid {state.best:.3f}"
+            speed = state.tokens / max(state.seconds, 1e-9)
+            task.show(f"loss {state.losses[-1]:.3f}{valid}  {speed:,.0f} tokens/s")
+        return fraction
+
+    def _save(self) -> None:
+        assert self.runtime.checkpoints is not None
+        self._settle()
+        if self.world.rank:
+            return
+        content = {"identity": self.identity, "state": asdict(self.state)}
+        checkpoint.save(self.runtime.checkpoints, self.net, self.best, self.optimisers, content)
+
+    def _resume(self) -> None:
+        """Go on from the checkpoint where there is one. Raises LmbenchError where it belongs to another run."""
+        assert self.runtime.checkpoints is not None
+        found = checkpoint.load(self.runtime.checkpoints, self.net, self.optimisers)
+        if found is None:
+            return
+        best, content = found
+        for key, value in self.identity.items():
+            if content["identity"].get(key) != value:
+                raise LmbenchError(
+                    f"{self.runtime.checkpoints / checkpoint.NAME}: its {key} is {content['identity'].get(key)!r}, "
+                    f"this run's {value!r}; give the same settings, or train without resuming"
+                )
+        self.best, self.state = best, State(**content["state"])
+
+
+def _copy(net: Net) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in checkpoint.tensors_of(net).items()}
+
+
+def _mix(seed: int, step: int) -> int:
+    """A seed for one step of one run."""
+    return (seed * 1_000_003 + step) % (1 << 63)

@@ -1,0 +1,43 @@
+"""Muon for the hidden matrices, AdamW for everything else."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.optim import AdamW, Muon, Optimizer
+
+from lmbench.net.base import Net
+
+TABLE_RATE = 1.0  # AdamW's learning rate for embeddings and output layer, as a multiple of Muon's
+
+
+def optimisers(net: Net, learning_rate: float, weight_decay: float, fused: bool) -> list[Optimizer]:
+    """One or two optimisers that together hold every parameter of `net`; each group keeps its full rate as `base`.
+
+    Muon (Jordan et al. 2024) orthogonalises the momentum of a matrix; its step is scaled to AdamW's usual root mean
+    square, 0.2 sqrt(max(rows, columns)) (Liu et al. 2025, arXiv 2502.16982, equation 4), so that one learning rate
+    serves both. Weight decay is decoupled and falls on the matrices only.
+    """
+    matrices = net.matrices()
+    chosen = {id(p) for p in matrices}
+    rest: list[nn.Parameter] = [p for p in net.parameters() if id(p) not in chosen]
+    made: list[Optimizer] = []
+    groups = [{"params": rest, "lr": learning_rate * TABLE_RATE, "weight_decay": 0.0}] if rest else []
+    if net.muon and matrices:
+        made.append(
+            Muon(matrices, lr=learning_rate, momentum=0.95, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+        )
+    elif matrices:
+        groups.append({"params": matrices, "lr": learning_rate, "weight_decay": weight_decay})
+    if groups:
+        made.append(AdamW(groups, betas=(0.9, 0.95), eps=1e-10, fused=fused))
+    for optimiser in made:
+        for group in optimiser.param_groups:
+            group["base"] = group["lr"]
+    return made
+
+
+def set_rates(made: list[Optimizer], factor: float) -> None:
+    """Every learning rate at `factor` of its full value."""
+    for optimiser in made:
+        for group in optimiser.param_groups:
+            group["lr"] = group["base"] * factor

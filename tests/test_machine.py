@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import errno
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmbench import machine
+from lmbench.errors import UsageError
+
+MEGABYTE = 1 << 20
+
+
+def allocate(size: int) -> None:
+    np.ones(size, dtype=np.uint8).sum()
+
+
+def test_peak_is_that_of_the_block_not_of_the_past() -> None:
+    allocate(300 * MEGABYTE)
+    with machine.PeakMemory() as small:
+        allocate(1 * MEGABYTE)
+    with machine.PeakMemory() as large:
+        allocate(200 * MEGABYTE)
+    assert small.bytes is not None
+    assert large.bytes is not None
+    assert 150 * MEGABYTE < large.bytes - small.bytes < 250 * MEGABYTE
+
+
+def test_a_thread_watches_where_the_kernel_keeps_no_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_reset_high_water", lambda: False)
+    with machine.PeakMemory() as small:
+        pass
+    with machine.PeakMemory() as large:
+        held = np.ones(200 * MEGABYTE, dtype=np.uint8)
+        np.sort(held[: 40 * MEGABYTE])  # long enough for two looks
+    assert small.bytes is not None
+    assert large.bytes is not None
+    assert large.bytes - small.bytes > 100 * MEGABYTE
+
+
+def test_without_proc_the_peak_so_far_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_status", lambda key: None)
+    monkeypatch.setattr(machine, "_reset_high_water", lambda: False)
+    with machine.PeakMemory() as memory:
+        pass
+    assert memory.bytes is not None
+    assert memory.bytes > 10 * MEGABYTE
+
+
+def test_device() -> None:
+    import torch
+
+    assert machine.resolve_device("cpu") == "cpu"
+    assert machine.resolve_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(UsageError, match="no GPU"):
+            machine.resolve_device("cuda")
+
+
+def test_commit_of_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    package = tmp_path / "lmbench"
+    package.mkdir()
+    monkeypatch.setattr(machine, "__file__", str(package / "machine.py"))
+    assert machine.commit() is None
+
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        command = ["git", "-C", str(tmp_path), *identity, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    (package / "machine.py").write_text("1", encoding="ascii")
+    git("add", ".")
+    git("commit", "-qm", "x")
+    head = git("rev-parse", "HEAD")
+    assert machine.commit() == head
+    (package / "machine.py").write_text("2", encoding="ascii")
+    assert machine.commit() == head + "+dirty"
+
+
+def test_reasons_name_file_and_remedy() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/r/record.json")
+    assert (
+        machine.reason(full) == "/r/record.json: No space left on device; free some space, or give --out another disk"
+    )
+    assert "may write to" in machine.reason(PermissionError(errno.EACCES, "Permission denied", "/r"))
+    assert machine.reason(OSError("odd")) == "odd"
+
+
+def test_out_of_memory_is_told_from_other_errors() -> None:
+    assert machine.out_of_memory(MemoryError())
+    assert machine.out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
+    assert not machine.out_of_memory(RuntimeError("shapes do not match"))

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+from lmbench.training.budget import Budget, Schedule, Spent
+
+
+def test_the_limit_that_is_reached_first_counts() -> None:
+    budget = Budget(tokens=100, seconds=10)
+    assert budget.fraction(Spent(tokens=20, seconds=1)) == pytest.approx(0.2)
+    assert budget.fraction(Spent(tokens=20, seconds=9)) == pytest.approx(0.9)
+    assert Budget(flops=1e3).fraction(Spent(flops=2e3)) == 2.0
+
+
+@pytest.mark.parametrize(("fraction", "factor"), [(0, 0), (0.05, 0.5), (0.1, 1), (0.6, 1), (0.8, 0.5), (1, 0), (2, 0)])
+def test_the_rate_rises_stays_and_falls(fraction: float, factor: float) -> None:
+    assert Schedule(warmup=0.1, begin=0.6).factor(fraction) == pytest.approx(factor)
+
+
+def test_stopping_early_falls_at_once_and_for_as_long_as_the_run_deserves() -> None:
+    schedule = Schedule(warmup=0.0, begin=0.5).stop_early(0.2)  # the fall takes as long as what came before it
+    assert schedule.begin == 0.2
+    assert schedule.end == pytest.approx(0.4)
+    assert schedule.factor(0.3) == pytest.approx(0.5)
+
+
+def test_no_warmup_begins_at_the_full_rate() -> None:
+    assert Schedule(warmup=0.0, begin=0.6).factor(0.0) == 1.0

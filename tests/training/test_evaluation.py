@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import VOCABULARY, text
+from torch import Tensor
+
+from lmbench.net.base import Net
+from lmbench.tokens import tokens_of
+from lmbench.training import evaluation
+from lmbench.training.evaluation import log_probs, slide, window_start
+
+
+class Looking(Net):
+    """Predicts from a fixed random function of everything in the row so far: what it sees can be told exactly."""
+
+    table: Tensor
+
+    def __init__(self, context: int) -> None:
+        super().__init__()
+        self.vocabulary, self.row, self.context = 8, context, context
+        self.register_buffer("table", torch.randn(8, 8, generator=torch.Generator().manual_seed(0)))
+
+    def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
+        return torch.tanh(self.table[ids]).cumsum(1)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        return hidden
+
+
+def test_windows_worked_by_hand() -> None:
+    windows = slide(text(0, 6), context=4, stride=2)  # a document of 7 with its end
+    assert windows.first.tolist() == [0, 2, 4]
+    assert windows.length.tolist() == [4, 4, 3]
+    assert windows.skip.tolist() == [0, 2, 2]
+    assert windows.fresh.tolist() == [True, False, False]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=6), st.integers(1, 9), st.integers(1, 9))
+def test_every_token_is_scored_once_in_the_window_of_its_place(lengths: list[int], context: int, stride: int) -> None:
+    stride = min(stride, context)
+    tokens = text(0, *lengths)
+    windows = slide(tokens, context, stride)
+    scored = np.zeros(len(tokens), dtype=int)
+    for first, length, skip in zip(windows.first, windows.length, windows.skip, strict=True):
+        document = int(np.searchsorted(tokens.documents, first, side="right")) - 1
+        assert first + length <= tokens.ends[document]
+        for at in range(first + skip, first + length):
+            scored[at] += 1
+            begin = int(tokens.documents[document])
+            assert window_start(at - begin, context, stride) == first - begin
+    assert (scored == 1).all()
+
+
+def test_log_probs_are_what_each_window_says_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = text(1, 23, 0, 3, 9)
+    net = Looking(context=6)
+    expected = []
+    for index in range(len(tokens.documents)):
+        document = tokens.document(index).astype(np.int64)
+        read = np.concatenate([[VOCABULARY.end_of_text], document[:-1]])
+        for at, target in enumerate(document):
+            start = window_start(at, 6, 4)
+            seen = torch.from_numpy(read[start : at + 1])[None]
+            expected.append(float(net.logits(net.hidden(seen))[0, -1].log_softmax(0)[int(target)]))
+    monkeypatch.setattr(evaluation, "_LOGITS", 24)  # three places at a time: a large vocabulary in small
+    found = log_probs(net, tokens, slide(tokens, 6, 4), "cpu")
+    assert found.dtype == np.float64
+    assert found == pytest.approx(np.array(expected), abs=1e-6)
+
+
+def test_a_sample_is_spread_over_the_whole_text() -> None:
+    tokens = tokens_of([[0] * 999], VOCABULARY)
+    sample = slide(tokens, 10, 10).sample(200)
+    assert int(sample.length.sum()) == 200
+    assert sample.first[0] == 0
+    assert sample.first[-1] == 990
+    assert slide(tokens, 10, 10).sample(10_000).first.tolist() == list(range(0, 1000, 10))
+
+
+def test_an_empty_text_has_no_windows() -> None:
+    tokens = text(0, 5).head(0)
+    assert len(slide(tokens, 4, 2)) == 0
+    assert log_probs(Looking(4), tokens, slide(tokens, 4, 2), "cpu").shape == (0,)

@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny import text
+
+from lmbench.errors import LmbenchError
+from lmbench.net.transformer import Transformer
+from lmbench.progress import Silent
+from lmbench.runtime import Runtime
+from lmbench.tokens import Tokens
+from lmbench.training import checkpoint
+from lmbench.training.budget import Budget
+from lmbench.training.loop import Loop
+from lmbench.training.options import Training
+
+TRAIN, VALID = text(0, 400, 30, 70), text(50, 120)
+TOKENS = 4_000
+
+
+PATIENT, ALONE, SHORT = Training(patience=100), Runtime(), Budget(tokens=TOKENS)
+
+
+def made(
+    training: Training = PATIENT,
+    runtime: Runtime = ALONE,
+    budget: Budget = SHORT,
+    train: Tokens = TRAIN,
+    valid: Tokens = VALID,
+    **identity: Any,
+) -> Loop:
+    torch.manual_seed(0)
+    net = Transformer(8, layers=1, width=16, heads=2, context=16, dropout=0.1)
+    return Loop(net, train, valid, training, budget, 8, runtime, identity)
+
+
+def weights(trained: Loop) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in trained.net.named_parameters()}
+
+
+class Watching:
+    """A progress that calls back at each step, and collects what is shown."""
+
+    def __init__(self, at_step: Any = lambda step: None) -> None:
+        self.step, self.at_step, self.advanced = 0, at_step, 0.0
+        self.notes: list[str] = []
+
+    @contextmanager
+    def task(self, description: str, total: float | None = None) -> Iterator[Watching]:
+        yield self
+
+    def advance(self, steps: float = 1) -> None:
+        self.advanced += steps
+        self.step += 1
+        self.at_step(self.step)
+
+    def show(self, note: str) -> None:
+        self.notes.append(note)
+
+
+def test_it_learns_within_its_budget_and_tells_what_it_cost() -> None:
+    trained = made()
+    watching = Watching()
+    state = trained.run("net", watching)
+    assert TOKENS <= state.tokens < TOKENS + 8 * 16
+    first, last = state.curve[0], state.curve[-1]
+    assert first["valid"] is not None
+    assert state.best is not None
+    assert state.best < first["valid"] - 0.3
+    assert state.best > np.log(2) * 0.9  # each letter is followed by one of two
+    assert last["tokens"] == state.tokens
+    assert last["flops"] == trained.flops_per_token * state.tokens
+    assert watching.advanced == pytest.approx(1.0)
+    assert "valid" in watching.notes[-1]
+    assert "tokens/s" in watching.notes[-1]
+
+
+def test_the_same_seed_takes_the_same_steps_and_the_global_generator_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    first, second = made(), made()
+    after_init = torch.get_rng_state()
+    first.run("net", Silent())
+    second.run("net", Silent())
+    assert torch.equal(torch.get_rng_state(), after_init)
+    torch.set_rng_state(before)
+    assert all(torch.equal(a, b) for a, b in zip(weights(first).values(), weights(second).values(), strict=True))
+    other = made(runtime=Runtime(seed=1))
+    other.run("net", Silent())
+    assert other.state.best != first.state.best
+
+
+def test_parts_of_a_batch_add_up_to_the_batch() -> None:
+    whole, parts = made(), made()
+    for each in (whole, parts):
+        each.net.dropout = 0.0
+        each.net.eval()
+    batch = whole.data.batch(0)
+    parts.micro = 3
+    assert float(whole._gradients(batch)) == pytest.approx(float(parts._gradients(batch)), abs=1e-6)
+    for a, b in zip(whole.net.parameters(), parts.net.parameters(), strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        assert torch.allclose(a.grad, b.grad, atol=1e-6)
+
+
+def test_a_batch_too_large_for_memory_is_taken_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = made()
+    plain = trained.loss
+
+    def greedy(ids: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        if len(ids) > 2:
+            raise torch.OutOfMemoryError("too much")
+        return plain(ids, *rest)
+
+    trained.loss = greedy
+    state = trained.run("net", Silent())
+    assert trained.micro == 2
+    assert any("parts of 2 rows" in note for note in state.notes)
+
+    def never(*_: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("too much")
+
+    trained = made()
+    trained.loss = never
+    with pytest.raises(LmbenchError, match="a single row of 16 tokens does not fit"):
+        trained.run("net", Silent())
+
+
+def test_a_loss_that_is_no_longer_finite_ends_training_with_the_last_good_weights() -> None:
+    trained = made()
+    plain, calls = trained.loss, []
+
+    def breaking(*batch: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return plain(*batch) * (float("nan") if len(calls) > 20 else 1.0)
+
+    trained.loss = breaking
+    state = trained.run("net", Silent())
+    assert state.tokens < TOKENS
+    assert "no longer finite" in state.notes[0]
+    assert "lower learning_rate" in state.notes[0]
+    assert all(torch.isfinite(p).all() for p in trained.net.parameters())
+    assert state.best is not None
+    assert trained._validation_loss() == pytest.approx(state.best)
+
+
+def test_where_validation_stops_falling_training_ends_early_with_the_best_weights() -> None:
+    few = text(7, 40)  # learnt by heart within the budget
+    training = Training(patience=2, decay=0.5, learning_rate=0.03)
+    trained = made(training, budget=Budget(tokens=100_000), train=few)
+    state = trained.run("net", Silent())
+    assert state.tokens < 60_000
+    assert any("stopped falling" in note for note in state.notes)
+    valid = [point["valid"] for point in state.curve if point["valid"] is not None]
+    assert state.best == min(valid) < valid[-1]
+    assert trained._validation_loss() == pytest.approx(state.best)
+
+
+def test_without_a_validation_text_the_last_weights_stay() -> None:
+    trained = made(valid=VALID.head(0))
+    state = trained.run("net", Silent())
+    assert state.best is None
+    assert [point["valid"] for point in state.curve] == [None] * len(state.curve)
+    assert state.tokens >= TOKENS
+
+
+def test_label_noise_keeps_the_net_from_certainty() -> None:
+    plain, noisy = made(), made(Training(patience=100, label_noise=0.9))
+    assert noisy._read(3).targets.tolist() == noisy._read(3).targets.tolist()
+    changed = (noisy._read(3).targets != plain._read(3).targets).float().mean()
+    assert changed == pytest.approx(0.9 * 7 / 8, abs=0.1)
+    assert plain.run("net", Silent()).best < noisy.run("net", Silent()).best - 0.3  # type: ignore[operator]
+
+
+def test_a_budget_of_seconds_ends_in_time() -> None:
+    begin = time.perf_counter()
+    state = made(budget=Budget(seconds=0.5)).run("net", Silent())
+    assert state.seconds >= 0.5
+    assert time.perf_counter() - begin < 5
+    assert state.curve[-1]["tokens"] == state.tokens
+
+
+CHILD = """
+    import sys
+    sys.path.insert(0, {tests!r})
+    from pathlib import Path
+    import test_loop
+    from lmbench.runtime import Runtime
+    from lmbench.training import loop
+    loop.CHECKPOINT_SECONDS = 0.0
+    def at(step):
+        print(step, flush=True)
+    runtime = Runtime(checkpoints=Path({folder!r}), resume=True)
+    test_loop.made(runtime=runtime).run("net", test_loop.Watching(at))
+"""
+
+
+def killed(folder: Path, at_step: int) -> None:
+    """Train in another process, and kill it with SIGKILL when it says that it has come to `at_step`."""
+    program = textwrap.dedent(CHILD.format(tests=str(Path(__file__).parent), folder=str(folder)))
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    for line in child.stdout:
+        if int(line) >= at_step:
+            break
+    child.kill()
+    child.stdout.close()
+    assert child.wait() == -signal.SIGKILL
+
+
+def test_killed_and_resumed_ends_where_one_never_killed_does(tmp_path: Path) -> None:
+    whole = made()
+    whole.run("net", Silent())
+    killed(tmp_path, at_step=9)
+    held = checkpoint.load(tmp_path, made().net, made().optimisers)
+    assert held is not None
+    assert 1 <= held[1]["state"]["step"] <= 12
+    killed(tmp_path, at_step=8)
+    resumed = made(runtime=Runtime(checkpoints=tmp_path, resume=True))
+    state = resumed.run("net", Silent())
+    assert state.step == whole.state.step
+    assert state.best == pytest.approx(whole.state.best, abs=1e-6)
+    assert [p["valid"] for p in state.curve] == pytest.approx([p["valid"] for p in whole.state.curve], abs=1e-6)
+    for a, b in zip(weights(resumed).values(), weights(whole).values(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+    again = made(runtime=Runtime(checkpoints=tmp_path, resume=True)).run("net", Silent())
+    assert again.step == state.step  # a finished run has nothing left to do
+
+
+@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals reach the main thread")
+def test_ctrl_c_leaves_a_checkpoint_of_a_whole_step(tmp_path: Path) -> None:
+    whole = made()
+    whole.run("net", Silent())
+    interrupted = made(runtime=Runtime(checkpoints=tmp_path))
+    press = Watching(lambda step: os.kill(os.getpid(), signal.SIGINT) if step == 6 else None)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        interrupted.run("net", press)
+    assert signal.getsignal(signal.SIGINT) == handler
+    state = made(runtime=Runtime(checkpoints=tmp_path, resume=True)).run("net", Silent())
+    assert state.best == pytest.approx(whole.state.best, abs=1e-6)
+
+
+def test_seconds_of_a_budget_are_carried_over(tmp_path: Path) -> None:
+    runtime = Runtime(checkpoints=tmp_path)
+    press = Watching(lambda step: os.kill(os.getpid(), signal.SIGINT) if step == 10 else None)
+    with pytest.raises(KeyboardInterrupt):
+        made(runtime=runtime, budget=Budget(seconds=60.0)).run("net", press)
+    resumed = made(runtime=replace(runtime, resume=True), budget=Budget(seconds=60.0))
+    resumed._resume()
+    assert 0 < resumed.state.seconds < 30
+    assert resumed.state.step == 10
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    made(runtime=Runtime(checkpoints=tmp_path), seed=1).run("net", Silent())
+    with pytest.raises(LmbenchError, match=r"checkpoint.safetensors: its seed is 1, this run's 2"):
+        made(runtime=Runtime(checkpoints=tmp_path, resume=True), seed=2).run("net", Silent())
+
+
+TOGETHER = """
+    import json, sys
+    sys.path.insert(0, {tests!r})
+    import torch
+    torch.set_num_threads(1)
+    import test_loop
+    from lmbench.progress import Silent
+    trained = test_loop.made()
+    for module in trained.net.modules():
+        if hasattr(module, "dropout"):
+            module.dropout = 0.0
+    state = trained.run("net", Silent())
+    print(json.dumps([state.best, state.step, float(sum(p.abs().sum() for p in trained.net.parameters()))]))
+"""
+
+
+def test_two_processes_train_as_one_does() -> None:
+    program = textwrap.dedent(TOGETHER.format(tests=str(Path(__file__).parent)))
+    alone = dict(os.environ, OMP_NUM_THREADS="1")
+    shared = dict(alone, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(29_000 + os.getpid() % 10_000))
+
+    def start(environment: dict[str, str]) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment)
+
+    children = [start(alone), *(start(dict(shared, RANK=str(rank))) for rank in range(2))]
+    one, *two = [json.loads(child.communicate(timeout=120)[0].splitlines()[-1]) for child in children]
+    assert two[0] == two[1]
+    assert two[0] == pytest.approx(one, rel=1e-3)
