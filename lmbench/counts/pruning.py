@@ -52,7 +52,7 @@ def renormalised(model: BackoffModel) -> BackoffModel:
     log_backoffs = list(model.log_backoffs)
     model = BackoffModel(model.trie, model.log_probs, log_backoffs, model.end_of_text, model.unseen_log_backoff)
     for order in range(2, model.order + 1):  # upwards: a context's weight rests on those of the shorter ones
-        log_backoffs[order - 2] = _weight(*_context_masses(model, order))
+        log_backoffs[order - 2] = _weight(*context_masses(model, order))
     return model
 
 
@@ -70,7 +70,7 @@ def relative_entropy_pruned(model: BackoffModel, counts: NgramCounts, threshold:
     masks = [torch.ones(model.trie.size(k), dtype=torch.bool, device=model.device) for k in range(1, model.order + 1)]
     total = counts.raw[0].sum().double()
     for order in range(model.order, 1, -1):
-        seen, lower = _context_masses(model, order)
+        seen, lower = context_masses(model, order)
         context = model.trie.parents(order, slice(0, model.trie.size(order)))
         own = model.log_probs[order - 1][:].double()
         backed_off = model.suffix_log_probs(order)
@@ -86,7 +86,7 @@ def relative_entropy_pruned(model: BackoffModel, counts: NgramCounts, threshold:
     return renormalised(select(model, masks))
 
 
-def _context_masses(model: BackoffModel, order: int) -> tuple[Tensor, Tensor]:
+def context_masses(model: BackoffModel, order: int) -> tuple[Tensor, Tensor]:
     """[c] float64 for each context: what its stored continuations sum to, and what they do one order below."""
     size = model.trie.size(order)
     context = model.trie.parents(order, slice(0, size))

@@ -39,8 +39,9 @@ class Block:
 
     The interval is the sampling error of the mean of log2 n(context) / n(n-gram) over the
     windows, whose mean is the plug-in F_n, by a delete-a-block jackknife with the counts held
-    fixed (the influence function of entropy is -log p). It is an interval for F_n: it contains
-    neither the bias nor what symbols further back would tell.
+    fixed (the influence function of entropy is -log p); upwards it is longer by the first-order
+    bias of the plug-in value, (K_n - K_(n-1)) / 2N nats, as a correction may leave part of that. It
+    is an interval for F_n: it does not reach down to what symbols further back would tell.
 
     Worked example, "abababa": of 6 bigrams ab and ba occur 3 times each, H_2 = 1 bit; their
     first symbols a and b 3 times each, H_1 = 1 bit; F_2 = 0.
@@ -100,7 +101,10 @@ class Block:
         if reliable:
             windows = np.ones(len(order.positions), dtype=np.int64)
             sums = block_sums_at(order.positions, length, order.surprisals(), windows)
-        return _Point(order.n, block / _BIT, conditional / _BIT, coverage, order.ngrams.total, reliable, sums)
+        bias = (order.ngrams.distinct - order.histories.distinct) / (2 * order.ngrams.total)
+        return _Point(
+            order.n, block / _BIT, conditional / _BIT, bias / _BIT, coverage, order.ngrams.total, reliable, sums
+        )
 
     def _estimate(self, chosen: _Point, curve: list[_Point], symbols: Symbols, seconds: float) -> Estimate:
         after = [point for point in curve if not point.reliable][:1]
@@ -111,8 +115,8 @@ class Block:
             _interval(chosen),
             f"the entropy of a symbol given {chosen.n - 1} before it, which is at or above the rate; "
             f"{self.correction_name}, {len(symbols):,} symbols of training and test text, coverage "
-            f"{chosen.coverage:.4f}{stop}; interval: block jackknife, of F_{chosen.n} itself: where memory is longer, "
-            "the rate lies below it",
+            f"{chosen.coverage:.4f}{stop}; interval: of F_{chosen.n} itself, block jackknife and first-order bias: "
+            "where memory is longer, the rate lies below it",
             seconds,
             _json(curve, symbols),
         )
@@ -123,11 +127,15 @@ _BIT = math.log(2.0)
 
 @dataclass(frozen=True)
 class _Point:
-    """One n of the curve, in bits per symbol; `sums` are block sums of (surprisal, windows)."""
+    """One n of the curve, in bits per symbol.
+
+    `bias`: how far the plug-in value falls short, to first order. `sums`: block sums of (surprisal, windows).
+    """
 
     n: int
     block: float
     conditional: float
+    bias: float
     coverage: float
     windows: int
     reliable: bool
@@ -135,7 +143,7 @@ class _Point:
 
 
 def _interval(point: _Point) -> tuple[float, float] | None:
-    """The jackknife interval of the plug-in F_n, moved onto the corrected value; bits per symbol."""
+    """The jackknife interval of the plug-in F_n, moved onto the corrected value, the bias on top; bits per symbol."""
     if point.sums is None:
         return None
     found = jackknife_interval(point.sums, lambda sums: sums[..., 0] / np.maximum(sums[..., 1], 1))
@@ -143,7 +151,7 @@ def _interval(point: _Point) -> tuple[float, float] | None:
         return None
     centre = float(point.sums[:, 0].sum() / point.sums[:, 1].sum())
     half = found[1] - centre
-    return max(0.0, point.conditional - half), point.conditional + half
+    return max(0.0, point.conditional - half), point.conditional + half + point.bias
 
 
 def _json(curve: list[_Point], symbols: Symbols) -> dict[str, Any]:

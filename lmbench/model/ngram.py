@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lmbench.counts.backoff import BackoffModel, Storage
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.counts.pruning import count_masks, relative_entropy_pruned
+from lmbench.counts.shards import count_ngrams
 from lmbench.errors import UsageError
 from lmbench.model.base import ModelCard
 from lmbench.progress import Progress
@@ -33,6 +34,7 @@ class Ngram:
         prune: for each order, drop n-grams that occur this often or less, as lmplz --prune: [0, 0, 1]
         entropy_prune: drop n-grams whose loss raises perplexity by less than this, relatively (Stolcke 1998), e.g. 1e-7
         storage: float64, float32 (half the size, exact to 1e-7) or quantized (8 bits; sums to one only roughly)
+        memory: megabytes that counting may use, beyond which it goes by way of the disk; none: half of what is free
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Ngram:
         prune: list[int] | None = None,
         entropy_prune: float = 0.0,
         storage: Literal["float64", "float32", "quantized"] = "float64",
+        memory: float | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         if not 1 <= order <= MAX_ORDER:
@@ -54,6 +57,7 @@ class Ngram:
         self.prune = prune
         self.entropy_prune = entropy_prune
         self.storage: Storage = storage
+        self.memory = memory
         self.device = (runtime or Runtime()).device
         self.card = ModelCard(context=order - 1)
         self._model: BackoffModel | None = None
@@ -84,9 +88,8 @@ class Ngram:
         self._estimate(self._count(train, progress), progress)
 
     def _count(self, train: Tokens, progress: Progress) -> NgramCounts:
-        with progress.task(f"counting to order {self.order}", 1) as task:
-            counts = NgramCounts(train, self.order, self.device)
-            task.advance()
+        limit = None if self.memory is None else int(self.memory * 1e6)
+        counts = count_ngrams(train, self.order, self.device, progress, limit)
         counts.kept = count_masks(counts, self.prune) if self.prune else None
         return counts
 

@@ -70,6 +70,24 @@ def test_a_prediction_sees_the_window_of_its_place(stride: int | None) -> None:
         assert model.next_log_probs(changed) != pytest.approx(model.next_log_probs(document[:at]), abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["lstm", "mingru"])
+def test_a_recurrent_net_is_asked_token_by_token_or_at_once_with_the_same_answer(name: str) -> None:
+    options = {"layers": 1, "width": 8, "back": 8, "steps": 5}
+    model = Neural(name, **options).fit(TRAIN, VALID, Silent())
+    assert model.card.context is None
+    assert model.card.stride is None
+    document = np.array([0, 1, 2] * 60 + [3])  # several blocks long
+    growing = [model.next_log_probs(document[:at]) for at in range(len(document))]
+    scores = model.log_probs(Tokens(document, np.zeros(1, np.int64), VOCABULARY))
+    assert scores == pytest.approx(np.array([g[t] for g, t in zip(growing, document, strict=True)]), abs=1e-5)
+    for at in (150, 20, 64, 180):  # to the bit, whatever was asked before
+        assert np.array_equal(model.next_log_probs(document[:at]), growing[at])
+    other = document[:70].copy()
+    other[60] = 1  # in the block that is held
+    assert not np.array_equal(model.next_log_probs(other), growing[70])
+    assert np.array_equal(model.next_log_probs(document[:70]), growing[70])
+
+
 def test_the_card_says_what_training_cost() -> None:
     model = fitted(batch=64)
     training = model.card.training

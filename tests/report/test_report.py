@@ -94,8 +94,8 @@ def test_score_that_is_no_cross_entropy_is_shown_beside_the_column(
     small_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = {"nats_per_token": None, "bits_per_byte": None, "perplexity": None, "ci95_nats_per_token": None}
-    row = small_run.record.rows[0].model_copy(update={**gone, "distribution": False, "mean_nats": 7.25})
-    text = printed(small_run.record.model_copy(update={"rows": [row]}), 200, monkeypatch)
+    row = small_run.record.rows[0].model_copy(update={**gone, "distribution": False, "mean_nats": 7.25, "behind": None})
+    text = printed(small_run.record.model_copy(update={"rows": [row, small_run.record.rows[1]]}), 200, monkeypatch)
     line = next(line for line in text.splitlines() if line.startswith("uniform"))
     assert line.split()[:4] == ["uniform", "score", "7.250", "–"]
 

@@ -9,9 +9,11 @@ from tiny import VOCABULARY, text
 from torch import Tensor
 
 from lmbench.net.base import Net
+from lmbench.net.feedforward import Feedforward
+from lmbench.net.lstm import LSTM
 from lmbench.tokens import tokens_of
 from lmbench.training import evaluation
-from lmbench.training.evaluation import log_probs, slide, window_start
+from lmbench.training.evaluation import log_probs, score, slide, stride_of, window_start
 
 
 class Looking(Net):
@@ -71,6 +73,32 @@ def test_log_probs_are_what_each_window_says_alone(monkeypatch: pytest.MonkeyPat
     found = log_probs(net, tokens, slide(tokens, 6, 4), "cpu")
     assert found.dtype == np.float64
     assert found == pytest.approx(np.array(expected), abs=1e-6)
+
+
+@pytest.mark.parametrize("limit", [6, 12, 10_000])
+def test_a_carried_state_sees_the_whole_document(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr(evaluation, "_TOKENS", {"cpu": limit})  # one document, two, or all of them at a time
+    torch.manual_seed(0)
+    net = LSTM(8, layers=2, width=8, back=6).eval()
+    tokens = text(1, 23, 0, 3, 30, 9)
+    expected = []
+    for index in range(len(tokens.documents)):
+        document = torch.from_numpy(tokens.document(index).astype(np.int64))
+        read = torch.cat([torch.tensor([VOCABULARY.end_of_text]), document[:-1]])
+        scores = net.logits(net.hidden(read[None]))[0].log_softmax(-1).detach()
+        expected += scores.gather(1, document[:, None])[:, 0].tolist()
+    assert score(net, tokens, None, "cpu") == pytest.approx(np.array(expected), abs=1e-5)
+    windowed = score(net, tokens, 3, "cpu")
+    assert windowed[:6] == pytest.approx(np.array(expected[:6]), abs=1e-5)
+    assert windowed[6:24] != pytest.approx(np.array(expected[6:24]), abs=1e-5)
+
+
+def test_how_far_the_window_slides() -> None:
+    assert stride_of(Looking(context=9), None) == 4
+    assert stride_of(Looking(context=9), 20) == 9
+    assert stride_of(Feedforward(8, context=5), None) == 252  # rows of 256: every place sees all of its five
+    assert stride_of(Feedforward(8, context=5), 10) == 10
+    assert stride_of(LSTM(8, back=6), None) is None
 
 
 def test_a_sample_is_spread_over_the_whole_text() -> None:

@@ -81,23 +81,11 @@ class Levels:
 
     def find(self, words: Tensor) -> Tensor:
         """[m] the node of each column of `words` [k, m], or -1."""
-        nodes = words[0]
-        for order in range(1, len(words)):
-            nodes = self.trie.child(order, nodes, words[order])
-        return nodes
+        return find(self.trie, words)
 
     def score(self, words: Tensor) -> Tensor:
-        """[m] float64 nats: ln p of each column's last word given the others, backed off where it is not stored."""
-        scores = self.log_probs[0][words[-1].long()].double()
-        for length in range(1, len(words)):
-            context = self.find(words[-1 - length : -1])
-            known = context >= 0
-            scores += torch.where(known, self.log_backoffs[length - 1][context.clamp(min=0).long()].double(), 0.0)
-            if length < self.order and self.trie.size(length + 1):
-                node = self.trie.child(length, context, words[-1])
-                stored = self.log_probs[length][node.clamp(min=0).long()].double()
-                scores = torch.where(node >= 0, stored, scores)
-        return scores
+        """[m] float64 nats: ln p of each column's last word given the others."""
+        return backed_off(self.trie, self.log_probs, self.log_backoffs, words)
 
     def model(self, end_of_text: int) -> BackoffModel:
         return BackoffModel(self.trie, self.log_probs, self.log_backoffs[: self.order - 1], end_of_text)
@@ -111,7 +99,7 @@ def columns(trie: Trie, order: int, part: slice) -> Tensor:
         return found[0].new_zeros(order, 0)
     under: Tensor | None = None  # how many of the nodes asked for lie under each node of the order just looked at
     for above in range(order - 1, 0, -1):
-        first = trie.first[above - 1]
+        first = trie.first[above - 1][:]
         ends = torch.tensor([start, stop], dtype=first.dtype, device=first.device)
         low = int(torch.searchsorted(first, ends[:1], right=True)) - 1
         high = int(torch.searchsorted(first, ends[1:]))
@@ -125,3 +113,25 @@ def columns(trie: Trie, order: int, part: slice) -> Tensor:
         found.append(trie.ids(above, slice(low, high)).repeat_interleave(under))
         start, stop = low, high
     return torch.stack(found[::-1])
+
+
+def find(trie: Trie, words: Tensor) -> Tensor:
+    """[m] the node of each column of `words` [k, m], or -1."""
+    nodes = words[0]
+    for order in range(1, len(words)):
+        nodes = trie.child(order, nodes, words[order])
+    return nodes
+
+
+def backed_off(trie: Trie, log_probs: list[Tensor], log_backoffs: list[Tensor], words: Tensor) -> Tensor:
+    """[m] float64 nats: ln p of each column's last word given the others; what is not stored is backed off."""
+    scores = log_probs[0][words[-1].long()].double()
+    for length in range(1, min(len(words), trie.order + 1)):
+        context = find(trie, words[-1 - length : -1])
+        weight = log_backoffs[length - 1][context.clamp(min=0).long()].double()
+        scores += torch.where(context >= 0, weight, 0.0)
+        if length < trie.order and trie.size(length + 1):
+            node = trie.child(length, context, words[-1])
+            stored = log_probs[length][node.clamp(min=0).long()].double()
+            scores = torch.where(node >= 0, stored, scores)
+    return scores

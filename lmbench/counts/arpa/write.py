@@ -7,6 +7,7 @@ import gzip
 import lzma
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from lmbench.counts.arpa.levels import columns
 from lmbench.counts.arpa.names import BEGIN, END, UNKNOWN, names, spelling_for
 from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.trie import Trie
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.progress import Progress, Silent, Task
 from lmbench.tokens import Vocabulary
@@ -43,6 +45,8 @@ def write_arpa(model: BackoffModel, vocabulary: Vocabulary, out: IO[bytes], prog
     sizes = [model.trie.size(order) for order in range(1, model.order + 1)]
     while sizes[-1] == 0:  # an order that pruning has emptied
         sizes.pop()
+    trie = Trie(model.trie.tokens, [column[:] for column in model.trie.first])  # unpacked once
+    model = replace(model, trie=trie)
     spelling = spelling_for(vocabulary)
     extra = 1 if vocabulary.unknown is not None else 2  # <s>, and <unk> where there is none
     counts = [sizes[0] + extra, *sizes[1:]]
@@ -86,20 +90,18 @@ def _write_words(model: BackoffModel, words: _Words, out: IO[bytes], orders: int
     import pyarrow as pa
 
     out.write(b"\n\\1-grams:\n")
-    log_probs = _log10(model.log_probs[0])
+    log_probs = _log10(model.log_probs[0][:])
     backed_off = orders > 1
-    log_backoffs = _log10(model.log_backoffs[0]) if backed_off else np.zeros_like(log_probs)
+    log_backoffs = _log10(model.log_backoffs[0][:]) if backed_off else np.zeros_like(log_probs)
     begin = log_backoffs[words.end]
     log_backoffs[words.end] = 0.0  # </s> is no context
-    _put([np.float32([LOG_ZERO]), pa.array([BEGIN]), np.float32([begin])], out, backed_off)
-    if words.unknown is None:
-        _put([np.float32([LOG_ZERO]), pa.array([UNKNOWN]), np.float32([0])], out, backed_off)
+    marks = [(BEGIN, begin)] if words.unknown is not None else [(UNKNOWN, np.float32(0)), (BEGIN, begin)]
+    for mark, weight in marks:
+        _put([np.full(1, LOG_ZERO, np.float32), pa.array([mark]), np.full(1, weight)], out, backed_off)
     _put([log_probs, words.later, log_backoffs], out, backed_off)
 
 
-def _write_order(
-    model: BackoffModel, order: int, words: _Words, out: IO[bytes], backed_off: bool, task: Task
-) -> None:
+def _write_order(model: BackoffModel, order: int, words: _Words, out: IO[bytes], backed_off: bool, task: Task) -> None:
     log_probs = model.log_probs[order - 1]
     for start in range(0, len(log_probs), _CHUNK):
         part = slice(start, min(start + _CHUNK, len(log_probs)))
@@ -147,6 +149,14 @@ def _gzip(out: IO[bytes]) -> IO[bytes]:
     return cast(IO[bytes], gzip.GzipFile(filename="", mode="wb", fileobj=out, compresslevel=6, mtime=0))
 
 
+def _xz(out: IO[bytes]) -> IO[bytes]:
+    return cast(IO[bytes], lzma.LZMAFile(out, "wb"))
+
+
+def _bz2(out: IO[bytes]) -> IO[bytes]:
+    return cast(IO[bytes], bz2.BZ2File(out, "wb"))
+
+
 def _zstd(out: IO[bytes]) -> IO[bytes]:
     import zstandard
 
@@ -155,7 +165,7 @@ def _zstd(out: IO[bytes]) -> IO[bytes]:
 
 _COMPRESSORS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
     ".gz": _gzip,
-    ".xz": lambda out: cast(IO[bytes], lzma.LZMAFile(out, "wb")),
-    ".bz2": lambda out: cast(IO[bytes], bz2.BZ2File(out, "wb")),
+    ".xz": _xz,
+    ".bz2": _bz2,
     ".zst": _zstd,
 }

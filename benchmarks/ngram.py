@@ -1,0 +1,265 @@
+"""N-gram models: build, size and speed, beside KenLM on the same tokens in the same run.
+
+    python benchmarks/ngram.py SOURCE --tokenizer 'bpe(vocabulary=32000)' --order 5 \
+        --lmplz PATH --build-binary PATH --query PATH [--test FILE] [--growth] [--json FILE]
+
+Without the three paths it measures lmbench alone. Each side runs as processes of its own,
+one after the other; seconds are wall clock of whole processes, imports and files included,
+unless a column says otherwise; cores are CPU seconds / wall seconds; memory is the largest
+process's peak. Both sides read the same tokens: lmbench an array of ids, KenLM the same ids
+as text, one document a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from lmbench import machine
+from lmbench.corpus import default_cache, open_source
+from lmbench.corpus.split import split
+from lmbench.progress import Silent
+from lmbench.spec import parse
+from lmbench.tokenizer._cache import encode_splits, trained
+from lmbench.tokens import Tokens
+
+
+@dataclass
+class Side:
+    """One row of the table."""
+
+    name: str
+    tokens: int
+    ngrams: int = 0
+    build_seconds: float = 0.0
+    build_cores: float = 0.0
+    build_peak_mb: float = 0.0
+    bytes_per_ngram: float = 0.0
+    score_seconds: float = 0.0
+    score_tokens_per_second: float = 0.0
+    score_cores: float = 0.0
+    score_inner_seconds: float | None = None
+    perplexity: float = 0.0
+
+
+@dataclass
+class Usage:
+    seconds: float
+    cores: float
+    peak_mb: float
+    output: str
+
+
+def measured(command: list[str], stdin: Path | None = None, stdout: Path | None = None) -> Usage:
+    """Run a process to its end; raises with its own words where it fails."""
+    begun = time.perf_counter()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command,
+            stdin=stdin.open("rb") if stdin else subprocess.DEVNULL,
+            stdout=stdout.open("wb") if stdout else out,
+            stderr=errors,
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        errors.seek(0)
+        output, said = out.read().decode(), errors.read().decode()
+    if process.returncode:
+        raise SystemExit(f"{command[0]} failed with {process.returncode}: {said[-2000:]}")
+    return Usage(seconds, (used.ru_utime + used.ru_stime) / seconds, used.ru_maxrss / 1024, output + said)
+
+
+def kenlm(args: argparse.Namespace, work: Path, train: Tokens, test: Tokens) -> list[Side]:
+    """lmplz, then build_binary and query for the probing and the quantised trie form."""
+    for name, tokens in (("train", train), ("test", test)):
+        with (work / f"{name}.txt").open("w", encoding="ascii") as file:
+            for index in range(len(tokens.documents)):
+                file.write(" ".join(f"w{token}" for token in tokens.document(index)[:-1].tolist()) + "\n")
+    arpa = work / "model.arpa"
+    command = [args.lmplz, "-o", str(args.order), "-S", args.kenlm_memory, "-T", str(work), "--discount_fallback"]
+    lmplz = measured(command, work / "train.txt", arpa)
+    header = arpa.open(encoding="utf-8", errors="replace")
+    ngrams = sum(int(line.split("=")[1]) for line in (next(header) for _ in range(args.order + 1)) if "=" in line)
+    sides = []
+    for name, options in (("probing", []), ("trie, 8 bits", ["-q", "8", "-b", "8", "trie"])):
+        binary = work / "model.binary"
+        built = measured([args.build_binary, "-T", str(work), *options, str(arpa), str(binary)])
+        queries = [measured([args.query, "-v", "summary", str(binary)], work / "test.txt") for _ in range(3)]
+        query = sorted(queries, key=lambda usage: usage.seconds)[1]
+        found = re.search(r"Perplexity including OOVs:\s+([\d.e+]+)", query.output)
+        seconds = lmplz.seconds + built.seconds
+        sides.append(
+            Side(
+                f"KenLM, {name}",
+                len(train),
+                ngrams,
+                seconds,
+                (lmplz.cores * lmplz.seconds + built.cores * built.seconds) / seconds,
+                max(lmplz.peak_mb, built.peak_mb),
+                binary.stat().st_size / ngrams,
+                query.seconds,
+                len(test) / query.seconds,
+                query.cores,
+                None,
+                float(found.group(1)) if found else float("nan"),
+            )
+        )
+        binary.unlink()
+    arpa.unlink()
+    return sides
+
+
+def ours(args: argparse.Namespace, work: Path, train: Tokens, test: Tokens, storage: str) -> Side:
+    """This program, in processes that run `build_one` and `score_one` below."""
+    for name, tokens in (("train", train), ("test", test)):
+        (work / name).mkdir(exist_ok=True)
+        tokens.save(work / name)
+    model = work / f"model-{storage}"
+    model.mkdir(exist_ok=True)
+    spec = f"ngram(order={args.order}, smoothing={args.smoothing}, storage={storage})"
+    built = measured([sys.executable, __file__, "--build", spec, str(work / "train"), str(model), args.device])
+    scored = [
+        measured([sys.executable, __file__, "--score", str(model), str(work / "test"), args.device]) for _ in range(3)
+    ]
+    score = sorted(scored, key=lambda usage: usage.seconds)[1]
+    inner = json.loads(score.output.splitlines()[0])
+    card = json.loads((model / "card.json").read_text(encoding="utf-8"))
+    size = sum(path.stat().st_size for path in model.iterdir())
+    return Side(
+        f"lmbench, {storage}",
+        len(train),
+        card["stored_ngrams"],
+        built.seconds,
+        built.cores,
+        built.peak_mb,
+        size / card["stored_ngrams"],
+        score.seconds,
+        len(test) / inner["seconds"],
+        score.cores,
+        inner["seconds"],
+        inner["perplexity"],
+    )
+
+
+def build_one(spec: str, train: str, folder: str, device: str) -> None:
+    from lmbench.model import models
+    from lmbench.runtime import Runtime
+
+    tokens = Tokens.load(Path(train))
+    model = models.make(parse(spec), runtime=Runtime(device=device))
+    model.fit(tokens, tokens.head(0), Silent()).save(Path(folder))
+
+
+def score_one(folder: str, test: str, device: str) -> None:
+    from lmbench.model.ngram import Ngram
+
+    tokens = Tokens.load(Path(test))
+    begun = time.perf_counter()
+    model = Ngram.load(Path(folder), device)
+    scores = model.log_probs(tokens, Silent())
+    seconds = time.perf_counter() - begun
+    print(json.dumps({"seconds": seconds, "perplexity": float(np.exp(-scores.mean()))}))
+
+
+def tokens_of(args: argparse.Namespace) -> tuple[Tokens, Tokens]:
+    cache, progress = default_cache(), Silent()
+    corpus = open_source(args.source, lines=args.lines, cache=cache, progress=progress)
+    test = open_source(args.test, lines=args.lines, cache=cache, progress=progress).text if args.test else corpus.test
+    splits = split(corpus.text, args.split, valid=corpus.valid, test=test)
+    tokenizer = trained(parse(args.tokenizer), splits.train, cache, progress)
+    train, _, held_out = encode_splits(tokenizer, splits, cache, progress)
+    return train, held_out
+
+
+def table(sides: list[Side]) -> Table:
+    shown = Table(title="N-gram models side by side")
+    shown.add_column("")
+    built = ("tokens", "n-grams", "build s", "cores", "peak MB", "bytes/n-gram")
+    for column in (*built, "score s", "of which scoring", "tokens/s", "cores", "perplexity"):
+        shown.add_column(column, justify="right")
+    for side in sides:
+        inner = "-" if side.score_inner_seconds is None else f"{side.score_inner_seconds:.2f}"
+        shown.add_row(
+            side.name,
+            f"{side.tokens:,}",
+            f"{side.ngrams:,}",
+            f"{side.build_seconds:.1f}",
+            f"{side.build_cores:.1f}",
+            f"{side.build_peak_mb:,.0f}",
+            f"{side.bytes_per_ngram:.2f}",
+            f"{side.score_seconds:.2f}",
+            inner,
+            f"{side.score_tokens_per_second:,.0f}",
+            f"{side.score_cores:.1f}",
+            f"{side.perplexity:.3f}",
+        )
+    return shown
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--build"]:
+        build_one(*sys.argv[2:])
+        return
+    if sys.argv[1:2] == ["--score"]:
+        score_one(*sys.argv[2:])
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source")
+    parser.add_argument("--test")
+    parser.add_argument("--split", default="90/5/5")
+    parser.add_argument("--lines", action="store_true")
+    parser.add_argument("--tokenizer", default="bpe(vocabulary=32000)")
+    parser.add_argument("--order", type=int, default=5)
+    parser.add_argument("--smoothing", default="modified_kneser_ney(fallback=constant)")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--lmplz")
+    parser.add_argument("--build-binary")
+    parser.add_argument("--query")
+    parser.add_argument("--kenlm-memory", default="60%", help="lmplz -S")
+    parser.add_argument("--growth", action="store_true", help="also 1/8, 1/4 and 1/2 of the tokens")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    args = parser.parse_args()
+    train, test = tokens_of(args)
+    peer = bool(args.lmplz and args.build_binary and args.query)
+    sides: list[Side] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for part in (8, 4, 2, 1) if args.growth else (1,):
+            piece = train.head(len(train) // part)
+            forms = ("float64", "float32", "quantized") if part == 1 else ("float32",)
+            sides += [ours(args, Path(folder), piece, test, storage) for storage in forms]
+            if peer:
+                sides += kenlm(args, Path(folder), piece, test)
+    console = Console(width=160)
+    console.print(table(sides))
+    described = machine.machine(args.device)
+    console.print(f"machine: {described}; order {args.order}, {args.tokenizer}, {len(test):,} test tokens")
+    if peer:
+        mine = next(side for side in sides if side.name == "lmbench, float32" and side.tokens == len(train))
+        other = next(side for side in sides if side.name == "KenLM, probing" and side.tokens == len(train))
+        console.print(
+            f"build: {other.build_seconds / mine.build_seconds:.1f} times as fast as lmplz + build_binary; "
+            f"scoring: {mine.score_tokens_per_second / other.score_tokens_per_second:.1f} times query's tokens/s"
+        )
+    if args.json:
+        content = {"machine": described, "arguments": vars(args) | {"json": None}, "sides": [asdict(s) for s in sides]}
+        args.json.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    main()

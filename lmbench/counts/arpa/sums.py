@@ -1,0 +1,24 @@
+"""Whether a back-off model is a distribution."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.pruning import context_masses
+
+
+def largest_gap(model: BackoffModel) -> float:
+    """The most by which the probabilities after any stored context fail to sum to one.
+
+    Sums are taken as if those of the shorter contexts were right: sum of stored p(w | h) +
+    b(h) (1 - sum of their p(w | h')). If no such sum is off, none of the true ones is.
+    """
+    model = replace(model)  # what it keeps of its suffixes for this goes with it
+    gap = abs(float(model.log_probs[0][:].double().exp().sum()) - 1)
+    for order in range(2, model.order + 1):
+        seen, lower = context_masses(model, order)
+        sums = seen + model.log_backoffs[order - 2][:].double().exp() * (1 - lower)
+        if len(sums):
+            gap = max(gap, float((sums - 1).abs().max()))
+    return gap

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmbench.counts import shards
+from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.shards import ShardedCounts
+from lmbench.model import models
+from lmbench.progress import Silent
+from lmbench.tokens import Tokens, Vocabulary, tokens_of
+
+
+def small(documents: list[list[int]], size: int = 4) -> Tokens:
+    return tokens_of(documents, Vocabulary((*(b"%d" % i for i in range(size)), b""), size))
+
+
+documents = st.lists(st.lists(st.integers(0, 3), max_size=15), min_size=1, max_size=5)
+
+
+@given(documents, st.integers(1, 6), st.integers(1, 20))
+@settings(deadline=None, max_examples=60)
+def test_shards_give_the_same_tables_to_the_bit(texts: list[list[int]], order: int, shard: int) -> None:
+    tokens = small(texts)
+    whole, parts = NgramCounts(tokens, order), ShardedCounts(tokens, order, shard)
+    for k in range(order):
+        assert torch.equal(parts.trie.tokens[k], whole.trie.tokens[k])
+        assert torch.equal(parts.raw[k], whole.raw[k])
+        if k < order - 1:
+            assert torch.equal(parts.trie.first[k], whole.trie.first[k])
+            assert torch.equal(parts.continuation[k], whole.continuation[k])
+        if k:
+            every = slice(0, whole.trie.size(k + 1))
+            assert torch.equal(parts.suffixes(k + 1, every), whole.suffixes(k + 1, every))
+    assert len(parts) == len(whole)
+
+
+@pytest.mark.parametrize("size", [300, 70_000])
+def test_a_model_fitted_under_a_tiny_memory_limit_is_the_same_to_the_bit(size: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    text = small([(rng.zipf(1.3, 4000) % size).tolist(), [1, 2], (rng.zipf(1.3, 900) % size).tolist()], size)
+    one = models.make("ngram(order=4)").fit(text, text.head(500), Silent())
+    other = models.make("ngram(order=4, memory=0.05)").fit(text, text.head(500), Silent())
+    assert np.array_equal(one.log_probs(text, Silent()), other.log_probs(text, Silent()))
+    for folder, model in ((tmp_path / "one", one), (tmp_path / "other", other)):
+        folder.mkdir()
+        model.save(folder)
+    read = [(tmp_path / name / "ngrams.safetensors").read_bytes() for name in ("one", "other")]
+    assert read[0] == read[1]
+
+
+def test_the_limit_is_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = small([[0, 1, 2, 3] * 50])
+    assert isinstance(shards.count_ngrams(text, 3, "cpu", Silent(), 1000), ShardedCounts)
+    assert not isinstance(shards.count_ngrams(text, 3, "cpu", Silent(), 10**9), ShardedCounts)
+    monkeypatch.setattr(shards, "free_memory", lambda: 2000)
+    assert isinstance(shards.count_ngrams(text, 3, "cpu", Silent()), ShardedCounts)
+
+
+def test_the_files_go_with_the_counts() -> None:
+    counts = ShardedCounts(small([[0, 1, 2, 3] * 50]), 3, 7)
+    folder = counts.folder
+    assert folder.is_dir()
+    del counts
+    assert not folder.exists()
