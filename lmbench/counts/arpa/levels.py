@@ -80,8 +80,13 @@ class Levels:
         )
 
     def find(self, words: Tensor) -> Tensor:
-        """[m] the node of each column of `words` [k, m], or -1."""
-        return find(self.trie, words)
+        """[m] the node of each column of `words` [k, m], or -1; in order, equal columns are looked up once."""
+        new = torch.ones(words.shape[1], dtype=torch.bool)
+        torch.any(words[:, 1:] != words[:, :-1], 0, out=new[1:])
+        heads = torch.nonzero(new).squeeze(1)
+        if 2 * len(heads) > len(new):
+            return find(self.trie, words)
+        return find(self.trie, words[:, heads])[torch.cumsum(new, 0) - 1]
 
     def score(self, words: Tensor) -> Tensor:
         """[m] float64 nats: ln p of each column's last word given the others."""

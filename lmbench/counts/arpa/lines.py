@@ -21,7 +21,6 @@ from lmbench.errors import LmbenchError
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-inf(inity)?", re.IGNORECASE)
 _SPACE = re.compile(rb"[ \t\r]+")
 _AS_TABS = bytes.maketrans(b" \r", b"\t\t")
-_UNTIDY = (b"\t\t", b"\t\n", b"\n\t", b"\n\n")
 
 
 @dataclass
@@ -38,22 +37,28 @@ class Lines:
 
 def read_fast(block: bytes, order: int, highest: bool) -> Lines | None:
     """The n-grams of whole lines; None where any of them is not plainly right."""
+    text = block.translate(_AS_TABS).rstrip(b"\t\n")
+    lines = _parse(text, order)
+    if lines is None:
+        text = _tidy(text)
+        lines = _parse(text, order) or _parse(_pad(text, order), order)
+    if lines is None or not (lines.log_probs <= 0).all() or not (lines.log_backoffs < math.inf).all():
+        return None
+    return None if highest and lines.log_backoffs.any() else lines
+
+
+def _parse(text: bytes, order: int) -> Lines | None:
+    """Lines that all have as many fields as the first, separated by one tab; None where any is otherwise."""
     import pyarrow as pa
     from pyarrow import csv
 
-    text = _tidy(block)
     if not text:
         return Lines(np.zeros(0), [pa.array([], pa.string())] * order, np.zeros(0))
-    separators, rows = text.count(b"\t"), text.count(b"\n")
-    if separators not in (rows * order, rows * (order + 1)):
-        padded = _pad(text, order)
-        if padded is None:
-            return None
-        text, separators = padded, rows * (order + 1)
-    fields = [str(number) for number in range(separators // rows + 1)]
-    types = dict.fromkeys(fields, pa.string()) | {"0": pa.float64()}
-    if len(fields) > order + 1:
-        types[fields[-1]] = pa.float64()
+    width = text[: text.find(b"\n") if b"\n" in text else None].count(b"\t") + 1
+    if width not in (order + 1, order + 2):
+        return None
+    fields = [str(number) for number in range(width)]
+    types = dict.fromkeys(fields[: order + 1], pa.string()) | dict.fromkeys(fields[:: order + 1], pa.float64())
     try:
         table = csv.read_csv(
             io.BytesIO(text),
@@ -63,33 +68,26 @@ def read_fast(block: bytes, order: int, highest: bool) -> Lines | None:
         )
     except pa.ArrowInvalid:
         return None
-    log_probs = table.column(0).to_numpy()
-    log_backoffs = np.zeros(rows) if len(fields) == order + 1 else table.column(order + 1).to_numpy()
-    if not (log_probs <= 0).all() or not (log_backoffs < math.inf).all() or (highest and log_backoffs.any()):
+    words = [table.column(place).combine_chunks() for place in range(1, order + 1)]
+    if order == 1 and words[0].index(pa.scalar("")).as_py() >= 0:
         return None
-    return Lines(log_probs, [table.column(place).combine_chunks() for place in range(1, order + 1)], log_backoffs)
+    log_backoffs = np.zeros(len(table)) if width == order + 1 else table.column(order + 1).to_numpy()
+    return Lines(table.column(0).to_numpy(), words, log_backoffs)
 
 
-def _tidy(block: bytes) -> bytes:
-    """Each line with one tab between its fields and none around them; no empty lines."""
-    text = block.translate(_AS_TABS)
-    if not text.endswith(b"\n"):
-        text += b"\n"
-    if text.startswith((b"\t", b"\n")) or any(pair in text for pair in _UNTIDY):
-        text = re.sub(rb"\t*\n[\t\n]*", b"\n", re.sub(rb"\t\t+", b"\t", text.lstrip(b"\t\n")))
-    return text
+def _tidy(text: bytes) -> bytes:
+    """One tab between the fields of a line and none around them; no empty lines."""
+    return re.sub(rb"\t*\n[\t\n]*", b"\n", re.sub(rb"\t\t+", b"\t", text)).strip(b"\t\n")
 
 
-def _pad(text: bytes, order: int) -> bytes | None:
-    """Lines that have a back-off and lines that have none: those get a 0. None where there are others."""
-    data = np.frombuffer(text, dtype=np.uint8)
-    ends = np.flatnonzero(data == 10)
-    tabs = np.flatnonzero(data == 9)
-    found = np.diff(np.searchsorted(tabs, ends), prepend=0)
-    if not ((found == order) | (found == order + 1)).all():
-        return None
-    places = np.repeat(ends[found == order], 2)
-    return np.insert(data, places, np.tile(np.frombuffer(b"\t0", dtype=np.uint8), len(places) // 2)).tobytes()
+def _pad(text: bytes, order: int) -> bytes:
+    """Where some lines have a back-off and some have none, those get a 0."""
+    data = np.frombuffer(text + b"\n", dtype=np.uint8)
+    ends = np.flatnonzero(data == ord("\n"))
+    separators = np.diff(np.searchsorted(np.flatnonzero(data == ord("\t")), ends), prepend=0)
+    places = np.repeat(ends[separators == order], 2)
+    zeros = np.tile(np.frombuffer(b"\t0", dtype=np.uint8), len(places) // 2)
+    return np.insert(data, places, zeros)[:-1].tobytes()
 
 
 def read_slowly(

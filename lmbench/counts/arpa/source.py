@@ -81,7 +81,8 @@ class Source:
         self._fill()
         if self.ended or self._buffer.startswith(b"\\", self._at):
             return b""
-        stop = self._buffer.find(b"\n\\", self._at) + 1
+        backslash = self._buffer.find(b"\\", self._at)  # of one byte: ten times faster to find than of two
+        stop = 0 if backslash < 0 else self._buffer.find(b"\n\\", backslash - 1) + 1
         if stop == 0:
             stop = self._stop(len(self._buffer) if self._whole else self._buffer.rfind(b"\n", self._at) + 1)
         block = self._buffer[self._at : stop]
