@@ -73,7 +73,7 @@ class BackoffModel:
     def _score(self, text: Tensor) -> Tensor:
         """[n - 1] nats of text[1:], given what of its context lies in `text`."""
         nodes = self.trie.match(text)
-        scores = self.log_probs[0][text[1:]].to(torch.float64)
+        scores = self.log_probs[0].index_select(0, text[1:]).to(torch.float64)
         for order in range(2, self.order + 1):
             context, node = nodes[order - 2][:-1], nodes[order - 1]
             lower = scores[order - 2 :]
@@ -82,10 +82,10 @@ class BackoffModel:
             if len(self.log_backoffs[order - 2]) == 0:
                 lower += self.unseen_log_backoff
                 continue
-            backoff = self.log_backoffs[order - 2][context.clamp(min=0)].to(torch.float64)
+            backoff = self.log_backoffs[order - 2].index_select(0, context.clamp(min=0)).to(torch.float64)
             lower += torch.where(context >= 0, backoff, self.unseen_log_backoff)
             if len(self.log_probs[order - 1]):
-                stored = self.log_probs[order - 1][node.clamp(min=0)].to(torch.float64)
+                stored = self.log_probs[order - 1].index_select(0, node.clamp(min=0)).to(torch.float64)
                 torch.where(node >= 0, stored, lower, out=lower)
         return scores
 

@@ -36,6 +36,10 @@ class Codes:
     def __getitem__(self, index: Tensor | slice | int) -> Tensor:
         return self.book[self.codes[index].long()]
 
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        """As a tensor's."""
+        return self.book.index_select(dim, self.codes.index_select(dim, index).to(torch.int32))
+
     @classmethod
     def of(cls, values: Tensor) -> Codes:
         """Quantise a column."""
@@ -69,11 +73,13 @@ class Pointers:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __getitem__(self, index: Tensor | slice) -> Tensor:
-        if isinstance(index, slice):
-            index = torch.arange(len(self), device=self.steps.device)[index]
-        step = self.steps[index]
-        found = self.bases[index // _BLOCK] + step
+    def __getitem__(self, index: slice) -> Tensor:
+        return self.index_select(0, torch.arange(len(self), device=self.steps.device)[index])
+
+    def index_select(self, dim: int, index: Tensor) -> Tensor:
+        """As a tensor's."""
+        step = self.steps.index_select(dim, index)
+        found = self.bases.index_select(dim, index // _BLOCK) + step
         escaped = torch.nonzero(step == _ESCAPE).squeeze(1)
         if len(escaped):
             found[escaped] = self.values[torch.searchsorted(self.far, index[escaped].to(self.far.dtype))]

@@ -62,7 +62,9 @@ class NgramCounts:
         # where a window stands in the sorted list, and the node there of each order: what `suffixes` needs
         self._slots = torch.empty(len(text), dtype=torch.int32, device=device)
         if order > 2:
-            self._slots[windows.positions] = torch.arange(len(text), dtype=torch.int32, device=device)
+            for part in chunks(len(text), text.device):
+                here = torch.arange(part.start, part.stop, dtype=torch.int32, device=device)
+                self._slots.index_copy_(0, windows.positions[part].long(), here)
         self._places = [level.places for level in levels]
         self._nodes = [level.nodes for level in levels]
 
@@ -84,7 +86,8 @@ class NgramCounts:
         """[p] int32: the node, one order below, of each k-gram of `part` without its first token (order >= 2)."""
         if order == 2:
             return self.trie.ids(2, part)
-        return self._nodes[order - 2][self._slots[self._places[order - 1][part] + 1]]
+        later = self._slots.index_select(0, self._places[order - 1][part] + 1)
+        return self._nodes[order - 2].index_select(0, later)
 
     def initial(self, order: int) -> slice:
         """The k-grams that begin a document: those under the end-of-text id."""
@@ -138,7 +141,7 @@ def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:
             heads = torch.nonzero(begins).squeeze(1)
             here = slice(level.size, level.size + len(heads))
             level.tokens[here] = narrow(windows.token(level.order - 1, slots, heads), vocabulary_size)
-            level.places[here] = windows.positions[slots][heads]
+            level.places[here] = windows.positions[slots].index_select(0, heads)
             level.raw[here], level.windows = _running(whole, heads, level.windows)
             if level.order < order:
                 new_neighbour = (before[slots] <= level.order) & whole
@@ -150,7 +153,7 @@ def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:
                     level.nodes[slots] = nodes
                 above = levels[level.order - 2]
                 parents = picked[-1]
-                children = nodes[parents] + 1 - begins[parents].to(torch.int32)
+                children = nodes.index_select(0, parents) + 1 - begins.index_select(0, parents).to(torch.int32)
                 above.first[above.size - len(parents) : above.size] = children
             level.size += len(heads)
             picked.append(heads)
@@ -162,8 +165,10 @@ def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:
 
 def _running(flags: Tensor, heads: Tensor, total: int) -> tuple[Tensor, int]:
     """The running total of `flags` just before each head, and after the last flag."""
+    if bool(flags.all()):
+        return heads.to(torch.int32) + total, total + len(flags)
     running = torch.cumsum(flags, 0, dtype=torch.int32)
-    before = running[heads] - flags[heads].to(torch.int32) + total
+    before = running.index_select(0, heads) - flags.index_select(0, heads).to(torch.int32) + total
     return before, total + int(running[-1])
 
 
@@ -191,8 +196,8 @@ def _shared_before(windows: Windows) -> Tensor:
     by_position[0] = 255
     later = by_position[1:]
     for part in chunks(len(windows.shared), windows.shared.device):
-        later[windows.positions[part]] = windows.shared[part]
+        later.index_copy_(0, windows.positions[part].long(), windows.shared[part])
     before = torch.empty_like(windows.shared)
     for part in chunks(len(windows.shared), windows.shared.device):
-        before[part] = by_position[windows.positions[part]]
+        before[part] = by_position.index_select(0, windows.positions[part])
     return before

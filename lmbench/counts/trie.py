@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,8 +65,12 @@ class Trie:
     def parents(self, order: int, part: slice) -> Tensor:
         """[p] int64: the prefix node, one order below, of each node of this order in `part`."""
         first = self.first[order - 2][:]
-        nodes = torch.arange(part.start, part.stop, dtype=first.dtype, device=first.device)
-        return torch.searchsorted(first, nodes, right=True) - 1
+        if part.stop <= part.start:
+            return torch.zeros(0, dtype=torch.int64, device=first.device)
+        edges = torch.tensor([part.start, part.stop - 1], dtype=first.dtype, device=first.device)
+        low, high = (torch.searchsorted(first, edges, right=True) - 1).tolist()
+        parents: Tensor = repeated(first[low : high + 2].clamp(part.start, part.stop).diff()) + low
+        return parents
 
     def child(self, order: int, nodes: Tensor, ids: Tensor) -> Tensor:
         """[q] the node, of the next order, that continues each of `nodes` with its id; -1 where there is none.
@@ -78,18 +83,18 @@ class Trie:
         asked = torch.nonzero(nodes >= 0).squeeze(1)
         if len(asked) == 0 or len(below) == 0:
             return found
-        inside = nodes[asked]
-        at = first[inside]
-        last = first[inside + 1] - 1
+        inside = nodes.index_select(0, asked)
+        at = first.index_select(0, inside)
+        last = first.index_select(0, inside + 1) - 1
         some = last >= at
         if not bool(some.all()):
             asked, at, last = asked[some], at[some], last[some]
-        wanted = narrow(ids[asked], self.vocabulary_size)
+        wanted = narrow(ids.index_select(0, asked), self.vocabulary_size)
         wide = torch.nonzero(last - at >= _WIDE).squeeze(1)
         if len(wide):
             at[wide] = _narrow_down(below, at[wide], last[wide], wanted[wide], _WIDE)
         at = _narrow_down(below, at, torch.minimum(last, at + (_WIDE - 1)), wanted, 1)
-        found[asked] = torch.where(below[at] == wanted, at, -1).to(found.dtype)
+        found[asked] = torch.where(below.index_select(0, at) == wanted, at, -1).to(found.dtype)
         return found
 
     def match(self, text: Tensor) -> list[Tensor]:
@@ -104,6 +109,13 @@ class Trie:
         return nodes
 
 
+def repeated(times: Tensor) -> Tensor:
+    """[sum] int64: each index i, `times[i]` times; `[2, 0, 1]` gives `[0, 0, 2]`."""
+    if times.device.type == "cpu":
+        return torch.from_numpy(np.repeat(np.arange(len(times)), times.numpy()))
+    return torch.repeat_interleave(times)
+
+
 def _narrow_down(values: Tensor, at: Tensor, last: Tensor, wanted: Tensor, until: int) -> Tensor:
     """[q] the last place from `at` to `last` whose value is not above `wanted`, or `at`; to within `until` places."""
     if len(at) == 0:
@@ -111,6 +123,6 @@ def _narrow_down(values: Tensor, at: Tensor, last: Tensor, wanted: Tensor, until
     step = 1 << int((last - at).max()).bit_length()
     while step >= until:
         probe = torch.minimum(at + step, last)
-        at = torch.where(values[probe] <= wanted, probe, at)
+        at = torch.where(values.index_select(0, probe) <= wanted, probe, at)
         step >>= 1
     return at

@@ -41,15 +41,15 @@ class Windows:
     def token(self, offset: int, slots: slice, picked: Tensor) -> Tensor:
         """[p] int32: the token at `offset` of the windows `picked`, indices into `slots`."""
         if offset < self.packed:
-            field = self.keys[slots][picked] >> ((self.packed - 1 - offset) * self.bits)
+            field = self.keys[slots].index_select(0, picked) >> ((self.packed - 1 - offset) * self.bits)
             return ((field & ((1 << self.bits) - 1)) - 1).to(torch.int32)
-        return self.text[self.positions[slots][picked] + offset]
+        return self.text.index_select(0, self.positions[slots].index_select(0, picked) + offset)
 
     def reaches(self, length: int, slots: slice) -> Tensor:
         """[s] bool: which windows of `slots` have at least `length` tokens."""
         if length <= self.packed:
             return (self.keys[slots] & (((1 << self.bits) - 1) << ((self.packed - length) * self.bits))) != 0
-        return self.lengths[self.positions[slots]] >= length
+        return self.lengths.index_select(0, self.positions[slots]) >= length
 
 
 def chunks(size: int, device: torch.device) -> list[slice]:
@@ -85,11 +85,12 @@ def _refine(windows: Windows, reached: int, depth: int) -> int:
     tied[:-1] |= equal[1:]
     slots = torch.nonzero(tied).squeeze(1)
     del tied
-    where = positions[slots]
+    where = positions.index_select(0, slots)
     # a window that ends just here is equal so far to those that go on, and sorts before them
-    whole = windows.lengths[where] >= reached
+    reach = windows.lengths.index_select(0, where)
+    whole = reach >= reached
     slots, where = slots[whole], where[whole]
-    if not bool((windows.lengths[where] > reached).any()):
+    if not bool((reach > reached).any()):
         return 0
     same = equal[slots]
     del equal
@@ -99,15 +100,15 @@ def _refine(windows: Windows, reached: int, depth: int) -> int:
     key = group << (step * bits)
     for part in chunks(len(where), where.device):
         at = where[part]
-        reach = windows.lengths[at]
+        reach = windows.lengths.index_select(0, at)
         for offset in range(step):
-            token = windows.text[(at + (reached + offset)).clamp_(max=len(windows.text) - 1)] + 1
+            token = windows.text.index_select(0, (at + (reached + offset)).clamp_(max=len(windows.text) - 1)) + 1
             token *= reach > reached + offset
             key[part] += token.to(torch.int64) << ((step - 1 - offset) * bits)
     key, permutation = torch.sort(key)
-    positions[slots] = where[permutation]
+    positions.index_copy_(0, slots, where.index_select(0, permutation))
     deeper = _shared(key, step, bits) + reached
-    shared[slots] = torch.where(same, deeper, shared[slots])
+    shared.index_copy_(0, slots, torch.where(same, deeper, shared.index_select(0, slots)))
     return step
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,19 +78,22 @@ def interpolate(counts: NgramCounts, orders: list[Order], base: Tensor, progress
                 _pass_on(order, counts.kept[k - 1], trie, k)
             discounts = torch.tensor(order.discounts, dtype=torch.float64, device=counts.device)
             probs = torch.empty(len(order.amounts), dtype=torch.float64, device=counts.device)
+            logs = torch.empty_like(probs)
             for part in chunks(len(probs), counts.device):
                 amounts = order.amounts[part]
-                kept = amounts - discounts[amounts.clamp(max=3)]
+                kept = amounts - discounts.index_select(0, amounts.clamp(max=3))
                 if k == 1:
                     below = lower if len(lower) == 1 else lower[part]
                     probs[part] = kept / order.divisors + order.gammas * below
                 else:
                     context = trie.parents(k, part)
-                    below = lower[counts.suffixes(k, part)]
-                    probs[part] = kept / order.divisors[context] + order.gammas[context] * below
+                    below = lower.index_select(0, counts.suffixes(k, part))
+                    share = kept / order.divisors.index_select(0, context)
+                    probs[part] = share + order.gammas.index_select(0, context) * below
+                logs[part] = probs[part].log()
                 task.advance(len(amounts))
             lower = probs
-            log_probs.append(probs.log())
+            log_probs.append(logs)
             if k > 1:
                 log_backoffs.append(order.gammas.log())
     model = BackoffModel(trie, log_probs, log_backoffs, counts.end_of_text)
@@ -128,20 +132,27 @@ def context_sums(trie: Trie, order: int, amounts: Tensor) -> ContextSums:
         numbers = [(amounts == 1).sum(), (amounts == 2).sum(), (amounts > 2).sum()]
         one, two, more = (number.reshape(1) for number in numbers)
         return ContextSums(amounts.sum().reshape(1), one, two, more)
-    # two counters in one 64-bit sum; both are below 2^31, as is the number of n-grams of an order
-    packed = segment_sum((amounts == 1) + ((amounts == 2).to(torch.int64) << 32), trie.first[order - 2][:])
-    one, two = packed & 0xFFFFFFFF, packed >> 32
-    return ContextSums(segment_sum(amounts, trie.first[order - 2][:]), one, two, trie.degrees(order - 1) - one - two)
+    first = trie.first[order - 2][:]
+    one, two = segment_sum(amounts == 1, first), segment_sum(amounts == 2, first)
+    return ContextSums(segment_sum(amounts, first), one, two, first.diff() - one - two)
 
 
 def segment_sum(values: Tensor, first: Tensor) -> Tensor:
-    """[m] int64: sums of `values` over the slices first[i] : first[i+1]; exact, on integers.
+    """[m] int32: sums of `values` over the slices first[i] : first[i+1]; exact, on whole numbers and flags.
 
-    `values = [1, 2, 3]`, `first = [0, 2, 2, 3]` gives `[3, 0, 3]`.
+    `values = [1, 2, 3]`, `first = [0, 2, 2, 3]` gives `[3, 0, 3]`. The sums are counts of
+    tokens of a text shorter than 2^31.
     """
-    total = torch.zeros(len(values) + 1, dtype=torch.int64, device=values.device)
-    torch.cumsum(values, 0, dtype=torch.int64, out=total[1:])
-    return total[first].diff()
+    if values.device.type != "cpu":
+        total = torch.zeros(len(values) + 1, dtype=torch.int32, device=values.device)
+        torch.cumsum(values, 0, dtype=torch.int32, out=total[1:])
+        return total[first].diff()
+    sums = torch.zeros(len(first) - 1, dtype=torch.int32)
+    filled = torch.nonzero(first.diff()).squeeze(1)  # reduceat has no notion of an empty slice
+    if len(filled):
+        starts = first.index_select(0, filled).numpy()
+        sums.index_copy_(0, filled, torch.from_numpy(np.add.reduceat(values.numpy(), starts, dtype=np.int32)))
+    return sums
 
 
 def fixed_order(counts: NgramCounts, alpha: float, progress: Progress) -> BackoffModel:

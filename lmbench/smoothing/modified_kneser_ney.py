@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.windows import chunks
 from lmbench.progress import Progress
 from lmbench.smoothing._discounting import TUNING_TOKENS
 from lmbench.smoothing._tuning import maximise, observe
@@ -79,10 +80,13 @@ class ModifiedKneserNey:
         for order, (d1, d2, d3) in enumerate(settings["discounts"], 1):
             amounts = counts.adjusted(order)
             sums = context_sums(counts.trie, order, amounts)
-            spent = d1 * sums.one.double() + d2 * sums.two.double() + d3 * sums.more.double()
+            total = sums.total.double()
             # a context without continuations divides nothing and gives everything to the order below
-            gammas = torch.where(sums.total > 0, spent / sums.total, 1.0)
-            orders.append(Order(amounts, (0.0, d1, d2, d3), sums.total.double(), gammas))
+            gammas = torch.ones_like(total)
+            for part in chunks(len(total), total.device):
+                spent = d1 * sums.one[part].double() + d2 * sums.two[part].double() + d3 * sums.more[part].double()
+                gammas[part] = torch.where(total[part] > 0, spent / total[part], 1.0)
+            orders.append(Order(amounts, (0.0, d1, d2, d3), total, gammas))
         base = torch.tensor([1.0 / counts.vocabulary_size], dtype=torch.float64, device=counts.device)
         return interpolate(counts, orders, base, progress)
 

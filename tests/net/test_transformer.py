@@ -35,7 +35,7 @@ def test_gpt2_is_the_function_that_transformers_computes() -> None:
     config = transformers.GPT2Config(vocab_size=11, n_positions=12, n_embd=16, n_layer=2, n_head=2)
     torch.manual_seed(0)
     theirs = transformers.GPT2LMHeadModel(config).eval()
-    ours = made(preset="gpt2", position="learned", tied=True)
+    ours = made(preset="gpt2", position="learned", tied=True, convolution=1)
     names = {"embedding.weight": "wte.weight", "positions.weight": "wpe.weight"}
     names |= {"norm.weight": "ln_f.weight", "norm.bias": "ln_f.bias"}
     parts = {"norm1": "ln_1", "norm2": "ln_2", "attention.qkv": "attn.c_attn", "attention.out": "attn.c_proj"}
@@ -79,7 +79,7 @@ def test_order_is_seen_by_rotation_and_not_without_positions() -> None:
     ids = torch.tensor([[1, 2, 3, 4]])
     swapped = torch.tensor([[2, 1, 3, 4]])
     for position, sees in (("rope", True), ("learned", True), ("none", False)):
-        net = made(position=position, layers=1)
+        net = made(position=position, layers=1, convolution=1)
         same = torch.allclose(net.hidden(ids)[0, -1], net.hidden(swapped)[0, -1], atol=1e-5)
         assert same != sees
 
@@ -98,7 +98,7 @@ def test_a_rotated_product_depends_on_the_distance_alone() -> None:
 
 def test_it_starts_as_the_uniform_distribution_of_a_bigram() -> None:
     torch.manual_seed(0)
-    net = Transformer(11, layers=2, width=16, context=8).eval()
+    net = Transformer(11, layers=2, width=16, context=8, convolution=1).eval()
     ids = torch.tensor([[1, 2, 3], [4, 5, 3]])
     hidden = net.hidden(ids)
     assert torch.equal(hidden[0, -1], hidden[1, -1])  # every block adds nothing yet

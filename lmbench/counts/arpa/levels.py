@@ -80,13 +80,8 @@ class Levels:
         )
 
     def find(self, words: Tensor) -> Tensor:
-        """[m] the node of each column of `words` [k, m], or -1; in order, equal columns are looked up once."""
-        new = torch.ones(words.shape[1], dtype=torch.bool)
-        torch.any(words[:, 1:] != words[:, :-1], 0, out=new[1:])
-        heads = torch.nonzero(new).squeeze(1)
-        if 2 * len(heads) > len(new):
-            return find(self.trie, words)
-        return find(self.trie, words[:, heads])[torch.cumsum(new, 0) - 1]
+        """[m] the node of each column of `words` [k, m], or -1."""
+        return find(self.trie, words)
 
     def score(self, words: Tensor) -> Tensor:
         """[m] float64 nats: ln p of each column's last word given the others."""
@@ -121,11 +116,23 @@ def columns(trie: Trie, order: int, part: slice) -> Tensor:
 
 
 def find(trie: Trie, words: Tensor) -> Tensor:
-    """[m] the node of each column of `words` [k, m], or -1."""
-    nodes = words[0]
+    """[m] the node of each column of `words` [k, m], or -1.
+
+    What a column begins with in common with the one before it is looked up once: of a sorted
+    file, little is left to look up.
+    """
+    if words.shape[1] == 0:
+        return words[0]
+    differs = torch.ones(words.shape[1], dtype=torch.bool)
+    differs[1:] = words[0, 1:] != words[0, :-1]
+    heads = torch.nonzero(differs).squeeze(1)
+    nodes = words[0, heads]
     for order in range(1, len(words)):
-        nodes = trie.child(order, nodes, words[order])
-    return nodes
+        before = torch.cumsum(differs, 0, dtype=torch.int32) - 1  # of each column, its place among the heads
+        differs[1:] |= words[order, 1:] != words[order, :-1]
+        heads = torch.nonzero(differs).squeeze(1)
+        nodes = trie.child(order, nodes[before[heads]], words[order, heads])
+    return nodes[torch.cumsum(differs, 0) - 1]
 
 
 def backed_off(trie: Trie, log_probs: list[Tensor], log_backoffs: list[Tensor], words: Tensor) -> Tensor:

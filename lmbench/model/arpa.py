@@ -1,0 +1,143 @@
+"""A model read from an ARPA file, which KenLM, SRILM or lmbench itself wrote."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lmbench.counts.arpa import read_arpa
+from lmbench.counts.arpa.names import SPELLINGS
+from lmbench.counts.arpa.read import Arpa as ArpaFile
+from lmbench.counts.arpa.sums import largest_gap
+from lmbench.counts.backoff import BackoffModel
+from lmbench.errors import LmbenchError, UsageError
+from lmbench.model.base import ModelCard
+from lmbench.progress import Progress
+from lmbench.tokens import Tokens, Vocabulary
+
+__all__ = ["Arpa"]
+
+TOLERANCE = 1e-3  # what the five or so digits of some files leave open
+
+
+class Arpa:
+    """A back-off model from an ARPA file, plain or compressed; the training text only gives the vocabulary.
+
+    Words are matched with the run's tokens by their bytes. `<s>` and `</s>` are the end of text,
+    as context and as prediction. The tokens that have no word in the file (the run's unknown
+    token among them) are its `<unk>`, and share p(<unk> | h) equally; words of the file that are
+    no tokens of the run add theirs to it. Where every token has a word, and nothing can be
+    unknown, each context is divided by 1 - p(<unk> | h). So the run's tokens sum to one wherever
+    the file's words do; whether they do is checked for every stored context.
+
+    Args:
+        path: the file: .arpa, or compressed as .gz, .xz, .bz2, .zst or .zip
+        spelling: how tokens are written in it: plain, byte_to_unicode (GPT-2's alphabet), or auto: as its comment says
+    """
+
+    def __init__(self, path: str, spelling: Literal["auto", "plain", "byte_to_unicode"] = "auto") -> None:
+        self.path = Path(path)
+        self.spelling = next((name for name in SPELLINGS if name == spelling), None)
+        if not self.path.is_file():
+            raise UsageError(f"arpa: there is no file {path}")
+        self.card = ModelCard(dtype="float32")
+        self._model: BackoffModel | None = None
+        self._aliases = np.zeros(0, dtype=np.int32)
+        self._unknown = -1
+        self._shared = 1
+
+    @property
+    def model(self) -> BackoffModel:
+        """The back-off model; tokens that have no word of their own in the file are one in it."""
+        if self._model is None:
+            raise RuntimeError("an ARPA model is fitted before it is asked")
+        return self._model
+
+    def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
+        """Read the file for the vocabulary of `train`. Raises LmbenchError where it is damaged or has none of it."""
+        file = read_arpa(self.path, train.vocabulary, self.spelling, progress)
+        if file.outside >= file.words - 3 and file.words > 3:
+            raise LmbenchError(
+                f"{self.path}: none of its {file.words:,} words is a token of this run; "
+                "give the tokenizer it was made with, or its spelling"
+            )
+        self._model = file.model
+        self._aliases, self._unknown, self._shared = file.aliases, file.unknown, max(1, file.shared)
+        gap = largest_gap(file.model)
+        used = torch.from_numpy(np.unique(file.aliases)).long()
+        smoothed = bool(file.model.log_probs[0][used].isfinite().all())
+        sizes = [file.model.trie.size(order) for order in range(2, file.model.order + 1)]
+        self.card = ModelCard(
+            stored_ngrams=int(file.model.log_probs[0][:].isfinite().sum()) + sum(sizes),
+            context=file.model.order - 1,
+            distribution=gap <= TOLERANCE,
+            smoothed=smoothed,
+            dtype="float32",
+            training={"file": str(self.path), "order": file.model.order, "words": file.words, "largest_gap": gap},
+            notes=[f"read from {self.path}, which may know other text than this run's training text"],
+        )
+        self.card.notes += _remarks(file, train.vocabulary, gap)
+        return self
+
+    def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
+        ids = self._aliases[tokens.ids]
+        scores = self.model.score(ids.astype(np.uint32), progress)
+        scores[ids == self._unknown] -= math.log(self._shared)
+        return scores
+
+    def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        scores = self.model.next(self._aliases[np.asarray(context, dtype=np.int64)])[self._aliases]
+        scores[self._aliases == self._unknown] -= math.log(self._shared)
+        return scores
+
+    def save(self, folder: Path) -> None:
+        self.model.save(folder / "ngrams.safetensors")
+        np.save(folder / "aliases.npy", self._aliases)
+        state = {"path": str(self.path), "unknown": self._unknown, "shared": self._shared}
+        (folder / "arpa.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
+        self.card.save(folder / "card.json")
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Self:
+        fitted = cls.__new__(cls)  # the file itself may be gone by now
+        fitted._model = BackoffModel.load(folder / "ngrams.safetensors", device)
+        path = folder / "arpa.json"
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            fitted.path, fitted.spelling = Path(state["path"]), None
+            fitted._unknown, fitted._shared = int(state["unknown"]), int(state["shared"])
+            path = folder / "aliases.npy"
+            fitted._aliases = np.load(path, allow_pickle=False)
+            path = folder / "card.json"
+            fitted.card = ModelCard.load(path)
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            raise LmbenchError(f"{path}: not a whole saved ARPA model ({error}); fit it again") from None
+        return fitted
+
+
+def _remarks(file: ArpaFile, vocabulary: Vocabulary, gap: float) -> list[str]:
+    """What a reader of the report should know of how the file and the run go together."""
+    remarks = []
+    without = file.shared - (vocabulary.unknown is not None)
+    if without:
+        has = "share the probability of <unk>" if file.has_unknown or file.outside else "have probability zero"
+        remarks.append(f"{without:,} of {len(vocabulary):,} tokens have no word in the file and {has}")
+    if not file.has_unknown:
+        remarks.append("the file has no <unk>")
+    if not file.has_end:
+        remarks.append("the file has no </s>: the end of a document has probability zero")
+    if file.outside:
+        remarks.append(f"{file.outside:,} of the file's {file.words:,} words are no tokens of this run")
+    if file.left_out:
+        remarks.append(f"{file.left_out:,} n-grams that no text of this run can ask for were left out")
+    if file.inserted:
+        remarks.append(f"{file.inserted:,} prefixes that the file leaves out were put in, with backed-off probability")
+    if gap > TOLERANCE:
+        remarks.append(f"the file is no distribution: after some context its probabilities sum to {gap:.2g} off one")
+    return remarks
