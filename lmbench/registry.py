@@ -122,7 +122,7 @@ class Registry:
         """The plug-in called `name`. Raises UsageError that lists the choices and the nearest one."""
         name = self.aliases.get(name, name)
         if name not in self.names:
-            near = difflib.get_close_matches(name, self.names, n=1, cutoff=0.5)
+            near = difflib.get_close_matches(name, [*self.names, *self.aliases], n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise UsageError(f"there is no {self.kind} {name!r}{hint} (choose from {', '.join(self.names)})")
         if self.wrapped and name not in self._own:

@@ -135,16 +135,22 @@ def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:
     before = _shared_before(windows)
     for slots in chunks(size, device):
         picked: list[Tensor] = []
+        shared, preceding = windows.shared[slots], before[slots]
+        all_whole = windows.all_reach(order, slots)
         for level in levels:
-            whole = windows.reaches(level.order, slots)
-            begins = (windows.shared[slots] < level.order) & whole
+            whole = None if all_whole else windows.reaches(level.order, slots)
+            begins = shared < level.order if whole is None else (shared < level.order) & whole
             heads = torch.nonzero(begins).squeeze(1)
             here = slice(level.size, level.size + len(heads))
             level.tokens[here] = narrow(windows.token(level.order - 1, slots, heads), vocabulary_size)
             level.places[here] = windows.positions[slots].index_select(0, heads)
-            level.raw[here], level.windows = _running(whole, heads, level.windows)
+            if whole is None:
+                level.raw[here] = heads + level.windows
+                level.windows += len(shared)
+            else:
+                level.raw[here], level.windows = _running(whole, heads, level.windows)
             if level.order < order:
-                new_neighbour = (before[slots] <= level.order) & whole
+                new_neighbour = preceding <= level.order if whole is None else (preceding <= level.order) & whole
                 level.continuation[here], level.neighbours = _running(new_neighbour, heads, level.neighbours)
             if level.order > 1:
                 nodes = torch.cumsum(begins, 0, dtype=torch.int32)
@@ -165,8 +171,6 @@ def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:
 
 def _running(flags: Tensor, heads: Tensor, total: int) -> tuple[Tensor, int]:
     """The running total of `flags` just before each head, and after the last flag."""
-    if bool(flags.all()):
-        return heads.to(torch.int32) + total, total + len(flags)
     running = torch.cumsum(flags, 0, dtype=torch.int32)
     before = running.index_select(0, heads) - flags.index_select(0, heads).to(torch.int32) + total
     return before, total + int(running[-1])

@@ -45,6 +45,10 @@ class Windows:
             return ((field & ((1 << self.bits) - 1)) - 1).to(torch.int32)
         return self.text.index_select(0, self.positions[slots].index_select(0, picked) + offset)
 
+    def all_reach(self, length: int, slots: slice) -> bool:
+        """Whether all windows of `slots` have at least `length` tokens."""
+        return bool((self.lengths.index_select(0, self.positions[slots]) >= length).all())
+
     def reaches(self, length: int, slots: slice) -> Tensor:
         """[s] bool: which windows of `slots` have at least `length` tokens."""
         if length <= self.packed:

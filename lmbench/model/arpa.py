@@ -53,8 +53,12 @@ class Arpa:
         self._shared = 1
 
     @property
-    def model(self) -> BackoffModel:
-        """The back-off model; tokens that have no word of their own in the file are one in it."""
+    def model(self) -> BackoffModel | None:
+        """The back-off model of the run's tokens; None where several share a word, and it is not the whole of it."""
+        return self._model if self._shared <= 1 else None
+
+    @property
+    def _words(self) -> BackoffModel:
         if self._model is None:
             raise RuntimeError("an ARPA model is fitted before it is asked")
         return self._model
@@ -62,7 +66,7 @@ class Arpa:
     def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
         """Read the file for the vocabulary of `train`. Raises LmbenchError where it is damaged or has none of it."""
         file = read_arpa(self.path, train.vocabulary, self.spelling, progress)
-        if file.outside >= file.words - 3 and file.words > 3:
+        if file.outside and file.shared == len(train.vocabulary) - 1:
             raise LmbenchError(
                 f"{self.path}: none of its {file.words:,} words is a token of this run; "
                 "give the tokenizer it was made with, or its spelling"
@@ -71,13 +75,13 @@ class Arpa:
         self._aliases, self._unknown, self._shared = file.aliases, file.unknown, max(1, file.shared)
         gap = largest_gap(file.model)
         used = torch.from_numpy(np.unique(file.aliases)).long()
-        smoothed = bool(file.model.log_probs[0][used].isfinite().all())
+        columns = [file.model.log_probs[0][used], *file.model.log_probs[1:], *file.model.log_backoffs]
         sizes = [file.model.trie.size(order) for order in range(2, file.model.order + 1)]
         self.card = ModelCard(
             stored_ngrams=int(file.model.log_probs[0][:].isfinite().sum()) + sum(sizes),
             context=file.model.order - 1,
             distribution=gap <= TOLERANCE,
-            smoothed=smoothed,
+            smoothed=all(bool(column[:].isfinite().all()) for column in columns),
             dtype="float32",
             training={"file": str(self.path), "order": file.model.order, "words": file.words, "largest_gap": gap},
             notes=[f"read from {self.path}, which may know other text than this run's training text"],
@@ -87,17 +91,17 @@ class Arpa:
 
     def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
         ids = self._aliases[tokens.ids]
-        scores = self.model.score(ids.astype(np.uint32), progress)
+        scores = self._words.score(ids.astype(np.uint32), progress)
         scores[ids == self._unknown] -= math.log(self._shared)
         return scores
 
     def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        scores = self.model.next(self._aliases[np.asarray(context, dtype=np.int64)])[self._aliases]
+        scores = self._words.next(self._aliases[np.asarray(context, dtype=np.int64)])[self._aliases]
         scores[self._aliases == self._unknown] -= math.log(self._shared)
         return scores
 
     def save(self, folder: Path) -> None:
-        self.model.save(folder / "ngrams.safetensors")
+        self._words.save(folder / "ngrams.safetensors")
         np.save(folder / "aliases.npy", self._aliases)
         state = {"path": str(self.path), "unknown": self._unknown, "shared": self._shared}
         (folder / "arpa.json").write_text(json.dumps(state, indent=2), encoding="utf-8")

@@ -44,7 +44,7 @@ class Uniform:
         self.card.save(folder / "card.json")
 
     @classmethod
-    def load(cls, folder: Path, device: str = "cpu") -> Self:  # noqa: ARG003
+    def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "uniform.json"
         model = cls()
         try:

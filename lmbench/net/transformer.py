@@ -98,7 +98,15 @@ class Transformer(Net):
     @classmethod
     def sizes(cls, setting: Setting, given: dict[str, Any]) -> dict[str, Any]:
         if given.get("preset") == "gpt2":
-            return {"layers": 12, "heads": 12, "width": 768, "context": 1024, "convolution": 1, "position": "learned", "tied": True}
+            return {
+                "layers": 12,
+                "heads": 12,
+                "width": 768,
+                "context": 1024,
+                "convolution": 1,
+                "position": "learned",
+                "tied": True,
+            }
         if setting.device == "cpu":
             return {}
         return {"layers": 8, "width": 512, "context": 512, "dropout": 0.2 if setting.train_tokens < 5_000_000 else 0.0}
@@ -178,8 +186,17 @@ class Attention(nn.Module):
             qk = rotate(qk, rotation)
         q, k = qk.to(v.dtype).transpose(1, 2).chunk(2, dim=1)  # each (B, nh, T, hs)
         dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v.transpose(1, 2), mask, dropout, is_causal=mask is None)
+        y = attend(q, k, v.transpose(1, 2), mask, dropout)
         return F.dropout(self.out(y.transpose(1, 2).reshape(B, T, C)), self.dropout, self.training)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
+    """softmax(q k' / sqrt(hs)) v, causal or by `mask`. On a CPU in float32 always: its kernels are slower in bfloat16,
+    though its matrix products are three times as fast."""
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=mask is None)
+    with torch.autocast("cpu", enabled=False):
+        return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), mask, dropout, is_causal=mask is None)
 
 
 class MLP(nn.Module):

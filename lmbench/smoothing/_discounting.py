@@ -12,7 +12,7 @@ from lmbench.counts.ngrams import NgramCounts
 from lmbench.errors import UsageError
 from lmbench.progress import Progress
 from lmbench.smoothing._tuning import maximise, observe
-from lmbench.smoothing.base import Choice, Order, Settings, context_sums, interpolate
+from lmbench.smoothing.base import Choice, Order, Settings, context_sums, counts_of_counts, interpolate
 from lmbench.tokens import Tokens
 
 TUNING_TOKENS = 400_000
@@ -23,7 +23,7 @@ def leaving_one_out(amounts: Tensor) -> float | None:
 
     Ney, Essen & Kneser 1994, equation 20. `[1, 1, 2, 5]` gives 2 / (2 + 2) = 0.5.
     """
-    once, twice = int((amounts == 1).sum()), int((amounts == 2).sum())
+    once, twice = counts_of_counts(amounts, 2)
     return once / (once + 2 * twice) if once and twice else None
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -133,26 +132,34 @@ def context_sums(trie: Trie, order: int, amounts: Tensor) -> ContextSums:
         one, two, more = (number.reshape(1) for number in numbers)
         return ContextSums(amounts.sum().reshape(1), one, two, more)
     first = trie.first[order - 2][:]
-    one, two = segment_sum(amounts == 1, first), segment_sum(amounts == 2, first)
+    one, two = segment_sum(amounts, first, 1), segment_sum(amounts, first, 2)
     return ContextSums(segment_sum(amounts, first), one, two, first.diff() - one - two)
 
 
-def segment_sum(values: Tensor, first: Tensor) -> Tensor:
-    """[m] int32: sums of `values` over the slices first[i] : first[i+1]; exact, on whole numbers and flags.
+def segment_sum(values: Tensor, first: Tensor, equal: int | None = None) -> Tensor:
+    """[m] int32: sums of `values` over the slices first[i] : first[i+1], or how many of them are `equal`; exact.
 
     `values = [1, 2, 3]`, `first = [0, 2, 2, 3]` gives `[3, 0, 3]`. The sums are counts of
     tokens of a text shorter than 2^31.
     """
-    if values.device.type != "cpu":
-        total = torch.zeros(len(values) + 1, dtype=torch.int32, device=values.device)
-        torch.cumsum(values, 0, dtype=torch.int32, out=total[1:])
-        return total[first].diff()
-    sums = torch.zeros(len(first) - 1, dtype=torch.int32)
-    filled = torch.nonzero(first.diff()).squeeze(1)  # reduceat has no notion of an empty slice
-    if len(filled):
-        starts = first.index_select(0, filled).numpy()
-        sums.index_copy_(0, filled, torch.from_numpy(np.add.reduceat(values.numpy(), starts, dtype=np.int32)))
+    sums = torch.empty(len(first) - 1, dtype=torch.int32, device=values.device)
+    for part in chunks(len(sums), values.device):
+        bounds = first[part.start : part.stop + 1]
+        start, stop = bounds[[0, -1]].tolist()
+        inside = values[start:stop]
+        total = torch.zeros(stop - start + 1, dtype=torch.int32, device=values.device)
+        torch.cumsum(inside if equal is None else inside == equal, 0, dtype=torch.int32, out=total[1:])
+        sums[part] = total.index_select(0, bounds - start).diff()
     return sums
+
+
+def counts_of_counts(amounts: Tensor, most: int) -> list[int]:
+    """[n_1 .. n_most]: how many of the counts are 1, 2, ...; `[1, 1, 2, 4]` to 3 gives `[2, 1, 0]`."""
+    found = torch.zeros(most, dtype=torch.int64, device=amounts.device)
+    for part in chunks(len(amounts), amounts.device):
+        some = amounts[part]
+        found += torch.stack([(some == count).sum() for count in range(1, most + 1)])
+    return found.tolist()
 
 
 def fixed_order(counts: NgramCounts, alpha: float, progress: Progress) -> BackoffModel:

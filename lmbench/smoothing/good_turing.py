@@ -12,7 +12,7 @@ from lmbench.counts.ngrams import NgramCounts
 from lmbench.counts.pruning import renormalised, select
 from lmbench.errors import UsageError
 from lmbench.progress import Progress, Silent
-from lmbench.smoothing.base import Choice, Settings, context_sums, segment_sum
+from lmbench.smoothing.base import Choice, Settings, context_sums, counts_of_counts, segment_sum
 from lmbench.tokens import Tokens
 
 __all__ = ["GoodTuring"]
@@ -108,8 +108,10 @@ def _left(counts: NgramCounts, order: int, amounts: Tensor, discounts: list[floa
     """[c] float64: how much of each context's count its discounted continuations leave; exact sums of integers."""
     left: Any = 0.0
     for r, discount in enumerate(discounts, 1):
-        once = (amounts == r).to(torch.int32)
-        number = once.sum().reshape(1) if order == 1 else segment_sum(once, counts.trie.first[order - 2][:])
+        if order == 1:
+            number = (amounts == r).sum().reshape(1)
+        else:
+            number = segment_sum(amounts, counts.trie.first[order - 2][:], r)
         left = left + (1 - discount) * r * number.double()
     result: Tensor = left
     return result
@@ -117,7 +119,7 @@ def _left(counts: NgramCounts, order: int, amounts: Tensor, discounts: list[floa
 
 def good_turing(amounts: Tensor, k: int) -> list[float] | None:
     """[d_1 .. d_k] with the largest k, up to the one asked for, that keeps them in range, then ones; or None."""
-    n = [int((amounts == r).sum()) for r in range(1, k + 2)]
+    n = counts_of_counts(amounts, k + 1)
     for top in range(k, 0, -1):
         if not all(n[: top + 1]):
             continue

@@ -13,7 +13,7 @@ from lmbench.counts.windows import chunks
 from lmbench.progress import Progress
 from lmbench.smoothing._discounting import TUNING_TOKENS
 from lmbench.smoothing._tuning import maximise, observe
-from lmbench.smoothing.base import Choice, Order, Settings, context_sums, interpolate
+from lmbench.smoothing.base import Choice, Order, Settings, context_sums, counts_of_counts, interpolate
 from lmbench.tokens import Tokens
 
 __all__ = ["ModifiedKneserNey"]
@@ -93,7 +93,7 @@ class ModifiedKneserNey:
 
 def closed_form(adjusted: Tensor) -> tuple[float, float, float] | None:
     """D1, D2, D3+ of one order from its adjusted counts, or None where the formula gives none in 0 < D_i <= i."""
-    n1, n2, n3, n4 = (int((adjusted == count).sum()) for count in (1, 2, 3, 4))
+    n1, n2, n3, n4 = counts_of_counts(adjusted, 4)
     if not (n1 and n2 and n3):
         return None
     share = n1 / (n1 + 2 * n2)

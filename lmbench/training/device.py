@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -17,8 +18,18 @@ _TOKENS_PER_THREAD = 512
 def autocast_type(precision: str, device: str) -> torch.dtype | None:
     """The type that training multiplies in, None for float32."""
     if precision == "auto":
-        return torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else None
+        native = torch.cuda.is_bf16_supported() if device == "cuda" else _cpu_multiplies_bfloat16()
+        return torch.bfloat16 if native else None
     return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    """Whether the CPU has instructions for it (AVX512-BF16 or AMX): without them it is slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def worth_compiling(budget: Budget, device: str) -> bool:

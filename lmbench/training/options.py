@@ -24,7 +24,8 @@ class Training:
         decay: share of the budget, at its end, over which the learning rate falls to zero.
         clip: largest norm of the gradient; longer ones are scaled down to it.
         patience: validations without a gain after which training comes to its end early.
-        precision: of the multiplications in training; auto: bfloat16 on a GPU that has it, float32 elsewhere.
+        precision: of the multiplications in training; auto: bfloat16 where the processor has instructions for it,
+            float32 elsewhere; scoring is always in float32.
         compile: fuse the net with torch.compile; none: on a GPU, for budgets of three minutes and more.
         stride: how far the window slides when a text is scored; none: half the context.
     """

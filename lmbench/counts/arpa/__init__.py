@@ -7,13 +7,13 @@ r"""ARPA files: back-off models as text, the form that KenLM, SRILM and the othe
 
     \1-grams:
     -99 <TAB> <s> <TAB> -0.30103      log10 p(w | h), the words, log10 of the back-off weight
-    -0.30103 <TAB> </s> <TAB> 0
-    -0.60206 <TAB> a <TAB> 0
-    -99 <TAB> <unk> <TAB> 0
+    -0.30103 <TAB> </s> <TAB> 0       p(</s>) = 1/2
+    -0.60206 <TAB> a <TAB> -0.1760913
+    -0.60206 <TAB> <unk> <TAB> 0
 
     \2-grams:
-    -0.1760913 <TAB> <s> a            the highest order has no back-off
-    -0.39794 <TAB> a </s>
+    -0.2041200 <TAB> <s> a            the highest order has no back-off
+    -0.1760913 <TAB> a </s>           p(</s> | a) = 2/3, p(a | a) = 2/3 * 1/4
 
     \end\
 

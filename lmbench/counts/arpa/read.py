@@ -189,7 +189,7 @@ class _Sections:
             raise source.error(f"the file ends after {found:,} {order}-grams, with no \\end\\; it is cut off")
         if found != wanted:
             there = "more" if found > wanted else f"{found:,}"
-            number = self.header.number + order
+            number = self.header.numbers[order - 1]
             raise source.error(f"the header announces {wanted:,} {order}-grams, and there are {there}", number)
 
     def _looked_up(self, lines: Lines) -> Lines | None:

@@ -20,10 +20,10 @@ _SPELLING = re.compile(r"#\s*tokens:\s*(\S+)")
 
 @dataclass(frozen=True)
 class Header:
-    r"""`counts`: of each order. `number`: the line of \data\. `spelling`: of the tokens, None where nothing says."""
+    """`counts`: of each order; `numbers`: their lines. `spelling`: of the tokens, None where nothing says."""
 
     counts: list[int]
-    number: int
+    numbers: list[int]
     spelling: Spelling | None
 
 
@@ -105,6 +105,7 @@ class Source:
                     raise self.error(f"tokens spelled {found[1]!r}; known are {', '.join(SPELLINGS)}")
         number = self.number - 1
         counts: list[int] = []
+        numbers: list[int] = []
         while not self._at_backslash() and (text := self.line()) is not None:
             found = _COUNT.fullmatch(text)
             if not found:
@@ -112,9 +113,10 @@ class Source:
             if int(found[1]) != len(counts) + 1:
                 raise self.error(f"the header counts {found[1]}-grams where {len(counts) + 1}-grams are next")
             counts.append(int(found[2]))
+            numbers.append(self.number - 1)
         if not 0 < len(counts) <= MAX_ORDER:
             raise self.error(f"the header counts n-grams of {len(counts)} orders; 1 to {MAX_ORDER} can be read", number)
-        return Header(counts, number, spelling)
+        return Header(counts, numbers, spelling)
 
     def _at_backslash(self) -> bool:
         """Whether the next line that is not empty begins with a backslash."""

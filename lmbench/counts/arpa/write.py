@@ -25,7 +25,6 @@ from lmbench.tokens import Vocabulary
 
 LOG_ZERO = -99.0
 _CHUNK = 1 << 17  # n-grams formatted together
-_SPACE = {"include_header": False, "delimiter": "\t", "quoting_style": "none"}
 
 
 def write_arpa(model: BackoffModel, vocabulary: Vocabulary, out: IO[bytes], progress: Progress | None = None) -> None:
@@ -97,8 +96,8 @@ def _write_words(model: BackoffModel, words: _Words, out: IO[bytes], orders: int
     log_backoffs[words.end] = 0.0  # </s> is no context
     marks = [(BEGIN, begin)] if words.unknown is not None else [(UNKNOWN, np.float32(0)), (BEGIN, begin)]
     for mark, weight in marks:
-        _put([np.full(1, LOG_ZERO, np.float32), pa.array([mark]), np.full(1, weight)], out, backed_off)
-    _put([log_probs, words.later, log_backoffs], out, backed_off)
+        _put(np.full(1, LOG_ZERO, np.float32), pa.array([mark]), np.full(1, weight) if backed_off else None, out)
+    _put(log_probs, words.later, log_backoffs if backed_off else None, out)
 
 
 def _write_order(model: BackoffModel, order: int, words: _Words, out: IO[bytes], backed_off: bool, task: Task) -> None:
@@ -107,7 +106,7 @@ def _write_order(model: BackoffModel, order: int, words: _Words, out: IO[bytes],
         part = slice(start, min(start + _CHUNK, len(log_probs)))
         texts = words.join(columns(model.trie, order, part).cpu().numpy())
         log_backoffs = _log10(model.log_backoffs[order - 1][part]) if backed_off else None
-        _put([_log10(log_probs[part]), texts, log_backoffs], out, backed_off)
+        _put(_log10(log_probs[part]), texts, log_backoffs, out)
         task.advance(part.stop - part.start)
 
 
@@ -118,14 +117,16 @@ def _log10(nats: torch.Tensor) -> NDArray[np.float32]:
     return found
 
 
-def _put(row: list[Any], out: IO[bytes], backed_off: bool) -> None:
+def _put(log_probs: NDArray[np.float32], words: Any, log_backoffs: NDArray[np.float32] | None, out: IO[bytes]) -> None:
+    """Write lines, which Arrow makes as one array of strings: what lies in memory is what goes into the file."""
     import pyarrow as pa
-    from pyarrow import csv
+    import pyarrow.compute as pc
 
-    log_probs, texts, log_backoffs = row
-    arrays = [pa.array(np.minimum(log_probs, 0)), texts, *([pa.array(log_backoffs)] if backed_off else [])]
-    table = pa.table(arrays, names=["log10 p", "words", "log10 b"][: len(arrays)])
-    csv.write_csv(table, out, csv.WriteOptions(batch_size=1 << 16, **_SPACE))
+    numbers = [np.minimum(log_probs, 0), *([log_backoffs] if log_backoffs is not None else [])]
+    first, *last = (pc.cast(pa.array(values), pa.string()) for values in numbers)
+    lines = pc.binary_join_element_wise(pc.binary_join_element_wise(first, words, *last, "\t"), "", "\n")
+    offsets = np.frombuffer(lines.buffers()[1], dtype=np.int32)
+    out.write(memoryview(lines.buffers()[2])[: int(offsets[len(lines)])])
 
 
 @contextmanager

@@ -1,0 +1,59 @@
+"""`lmbench export`: a fitted model in the form that other programs read."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["export"]
+
+PANEL = "Look at a run"
+
+
+class Form(StrEnum):
+    ARPA = "arpa"
+
+
+def export(
+    form: Annotated[Form, typer.Argument(metavar="arpa", help="The form to write: arpa, for KenLM, SRILM and others.")],
+    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")],
+    model: Annotated[str, typer.Argument(help="A count-based model of the run: its spec, or a unique part of it.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="What to write; .gz, .xz, .bz2 and .zst compress.")],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+) -> None:
+    """Write a model of a run to FILE, which appears when it is whole.
+
+    Words are written as they are. Where tokens hold spaces, line ends or parts of characters (bytes, characters,
+    byte-pair encodings), each byte becomes a character of GPT-2's alphabet, as a comment at the top of the file says.
+
+    [bold]Examples[/bold]
+
+      lmbench export arpa latest 'ngram(order=3)' book.arpa.gz
+
+      lmbench run book.txt --model 'arpa(book.arpa.gz)'
+    """
+    from lmbench import pipeline, store
+    from lmbench.cli._progress import shown_on
+    from lmbench.counts.arpa import compressed, write_arpa
+    from lmbench.counts.backoff import BackoffModel
+    from lmbench.errors import LmbenchError
+    from lmbench.tokenizer._cache import load_tokenizer
+
+    folder = store.find_run(run, out)
+    row = store.find_row(store.read_record(folder), model)
+    vocabulary = load_tokenizer(folder / "tokenizer").vocabulary
+    backoff = getattr(pipeline.load_model(folder, row), "model", None)
+    if not isinstance(backoff, BackoffModel):
+        raise LmbenchError(f"{row.model} is no back-off model, as {form.value} files hold; ngram and arpa models are")
+    with (
+        shown_on(sys.stderr, quiet) as (progress, _),
+        store.atomic(path) as handle,
+        compressed(handle, path) as stream,
+    ):
+        write_arpa(backoff, vocabulary, stream, progress)
+    typer.echo(f"wrote {path} ({path.stat().st_size:,} bytes)", err=True)
