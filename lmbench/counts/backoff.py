@@ -26,12 +26,11 @@ from torch import Tensor
 
 from lmbench.counts.compact import Codes, Column, Pointers
 from lmbench.counts.ngrams import stream
+from lmbench.counts.parallel import coarse_threads, over_chunks
 from lmbench.counts.trie import Trie, narrow
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Ids
-
-_CHUNK = 1 << 16
 
 Storage = Literal["float64", "float32", "quantized"]
 
@@ -59,15 +58,17 @@ class BackoffModel:
     def score(self, ids: Ids, progress: Progress) -> NDArray[np.float64]:
         """[n] nats: ln p of each token given those before it in its document."""
         scores = np.empty(len(ids), dtype=np.float64)
-        with progress.task("scoring", len(ids)) as task:
-            for start in range(0, len(ids), _CHUNK):
-                stop = min(start + _CHUNK, len(ids))
-                context = max(0, start - max(1, self.order - 1))
-                text = stream(ids[context:stop], self.end_of_text, str(self.device))
-                if context:
-                    text = text[1:]
-                scores[start:stop] = self._score(text)[-(stop - start) :].cpu().numpy()
-                task.advance(stop - start)
+
+        def score(part: slice) -> None:
+            context = max(0, part.start - max(1, self.order - 1))
+            text = stream(ids[context : part.stop], self.end_of_text, str(self.device))
+            if context:
+                text = text[1:]
+            scores[part] = self._score(text)[part.start - part.stop :].cpu().numpy()
+            task.advance(part.stop - part.start)
+
+        with coarse_threads(), progress.task("scoring", len(ids)) as task:
+            over_chunks(score, len(ids), self.device)
         return scores
 
     def _score(self, text: Tensor) -> Tensor:

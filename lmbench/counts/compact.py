@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lmbench.counts.windows import chunks
+from lmbench.counts.parallel import chunks
 
 _BLOCK = 16
 _ESCAPE = 255

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lmbench.counts.parallel import chunks, over_chunks
 from lmbench.counts.trie import Trie, narrow
-from lmbench.counts.windows import Windows, chunks, sorted_windows
+from lmbench.counts.windows import Windows, sorted_windows
 from lmbench.tokens import Tokens
 
 
@@ -62,9 +63,12 @@ class NgramCounts:
         # where a window stands in the sorted list, and the node there of each order: what `suffixes` needs
         self._slots = torch.empty(len(text), dtype=torch.int32, device=device)
         if order > 2:
-            for part in chunks(len(text), text.device):
+
+            def place(part: slice) -> None:
                 here = torch.arange(part.start, part.stop, dtype=torch.int32, device=device)
                 self._slots.index_copy_(0, windows.positions[part].long(), here)
+
+            over_chunks(place, len(text), text.device)
         self._places = [level.places for level in levels]
         self._nodes = [level.nodes for level in levels]
 
@@ -199,9 +203,14 @@ def _shared_before(windows: Windows) -> Tensor:
     by_position = torch.empty(len(windows.shared) + 1, dtype=torch.uint8, device=windows.shared.device)
     by_position[0] = 255
     later = by_position[1:]
-    for part in chunks(len(windows.shared), windows.shared.device):
-        later.index_copy_(0, windows.positions[part].long(), windows.shared[part])
     before = torch.empty_like(windows.shared)
-    for part in chunks(len(windows.shared), windows.shared.device):
+
+    def scatter(part: slice) -> None:
+        later.index_copy_(0, windows.positions[part].long(), windows.shared[part])
+
+    def gather(part: slice) -> None:
         before[part] = by_position.index_select(0, windows.positions[part])
+
+    over_chunks(scatter, len(before), before.device)
+    over_chunks(gather, len(before), before.device)
     return before

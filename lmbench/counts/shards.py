@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lmbench.counts.ngrams import NgramCounts, stream
+from lmbench.counts.parallel import chunks
 from lmbench.counts.trie import Trie, narrow
-from lmbench.counts.windows import KEY_BITS, chunks, sorted_windows
+from lmbench.counts.windows import KEY_BITS, sorted_windows
 from lmbench.progress import Progress, Task
 from lmbench.tokens import Tokens
 

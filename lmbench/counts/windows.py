@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lmbench.counts.parallel import chunks, over_chunks
+
 KEY_BITS = 63
 
 
@@ -54,12 +56,6 @@ class Windows:
         if length <= self.packed:
             return (self.keys[slots] & (((1 << self.bits) - 1) << ((self.packed - length) * self.bits))) != 0
         return self.lengths.index_select(0, self.positions[slots]) >= length
-
-
-def chunks(size: int, device: torch.device) -> list[slice]:
-    """Slices that cover `size`: small enough for a processor's cache, or whole on a GPU."""
-    width = 1 << 17 if device.type == "cpu" else 1 << 27
-    return [slice(start, min(start + width, size)) for start in range(0, size, width)]
 
 
 def sorted_windows(text: Tensor, depth: int, vocabulary_size: int, end_of_text: int) -> Windows:
@@ -132,12 +128,15 @@ def _lengths(text: Tensor, end_of_text: int, depth: int) -> Tensor:
 def _pack(text: Tensor, lengths: Tensor, count: int, bits: int) -> Tensor:
     """[n] int64: the first `count` tokens of every window, plus one, the first token highest."""
     keys = torch.zeros(len(text), dtype=torch.int64, device=text.device)
-    for part in chunks(len(text), text.device):
+
+    def pack(part: slice) -> None:
         key = keys[part]
         for offset in range(count):
             token = text[part.start + offset : part.stop + offset] + 1
             token *= lengths[part][: len(token)] > offset
             key[: len(token)] += token.to(torch.int64) << ((count - 1 - offset) * bits)
+
+    over_chunks(pack, len(text), text.device)
     return keys
 
 
@@ -147,9 +146,12 @@ def _shared(keys: Tensor, count: int, bits: int) -> Tensor:
     Fields above the `count` packed tokens make two keys differ throughout.
     """
     shared = torch.zeros(len(keys), dtype=torch.uint8, device=keys.device)
-    for part in chunks(len(keys) - 1, keys.device):
+
+    def compare(part: slice) -> None:
         differing = keys[part.start + 1 : part.stop + 1] ^ keys[part]
         equal = shared[part.start + 1 : part.stop + 1]
         for tokens in range(1, count + 1):
             equal += differing < (1 << ((count - tokens) * bits))
+
+    over_chunks(compare, len(keys) - 1, keys.device)
     return shared

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lmbench.counts.backoff import BackoffModel, Storage
 from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.pruning import count_masks, relative_entropy_pruned
 from lmbench.counts.shards import count_ngrams
 from lmbench.errors import UsageError
@@ -69,6 +70,11 @@ class Ngram:
         return self._model
 
     def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
+        with coarse_threads():
+            self._fit(train, valid, progress)
+        return self
+
+    def _fit(self, train: Tokens, valid: Tokens, progress: Progress) -> None:
         counts = self._count(train, progress)
         smoothing = smoothings.make(self.smoothing)
         choice = smoothing.choose(counts, valid)
@@ -81,11 +87,11 @@ class Ngram:
             notes=choice.notes,
         )
         self._estimate(counts, progress)
-        return self
 
     def refit(self, train: Tokens, progress: Progress) -> None:
         """Count anew on `train`, with the settings that `fit` chose."""
-        self._estimate(self._count(train, progress), progress)
+        with coarse_threads():
+            self._estimate(self._count(train, progress), progress)
 
     def _count(self, train: Tokens, progress: Progress) -> NgramCounts:
         limit = None if self.memory is None else int(self.memory * 1e6)

@@ -11,6 +11,7 @@ divides by, and what share the context gives to the next lower order; `interpola
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -18,10 +19,10 @@ from torch import Tensor
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.parallel import chunks, over_chunks
 from lmbench.counts.pruning import select
 from lmbench.counts.trie import Trie
-from lmbench.counts.windows import chunks
-from lmbench.progress import Progress
+from lmbench.progress import Progress, Task
 from lmbench.tokens import Tokens
 
 Settings = dict[str, Any]
@@ -78,25 +79,41 @@ def interpolate(counts: NgramCounts, orders: list[Order], base: Tensor, progress
             discounts = torch.tensor(order.discounts, dtype=torch.float64, device=counts.device)
             probs = torch.empty(len(order.amounts), dtype=torch.float64, device=counts.device)
             logs = torch.empty_like(probs)
-            for part in chunks(len(probs), counts.device):
-                amounts = order.amounts[part]
-                kept = amounts - discounts.index_select(0, amounts.clamp(max=3))
-                if k == 1:
-                    below = lower if len(lower) == 1 else lower[part]
-                    probs[part] = kept / order.divisors + order.gammas * below
-                else:
-                    context = trie.parents(k, part)
-                    below = lower.index_select(0, counts.suffixes(k, part))
-                    share = kept / order.divisors.index_select(0, context)
-                    probs[part] = share + order.gammas.index_select(0, context) * below
-                logs[part] = probs[part].log()
-                task.advance(len(amounts))
+            over_chunks(
+                partial(_fill, counts, k, order, discounts, lower, probs, logs, task), len(probs), counts.device
+            )
             lower = probs
             log_probs.append(logs)
             if k > 1:
                 log_backoffs.append(order.gammas.log())
     model = BackoffModel(trie, log_probs, log_backoffs, counts.end_of_text)
     return select(model, counts.kept) if counts.kept else model
+
+
+def _fill(
+    counts: NgramCounts,
+    k: int,
+    order: Order,
+    discounts: Tensor,
+    lower: Tensor,
+    probs: Tensor,
+    logs: Tensor,
+    task: Task,
+    part: slice,
+) -> None:
+    """Probabilities and their logarithms of one chunk of the k-grams; `lower`: those of the order below."""
+    amounts = order.amounts[part]
+    kept = amounts - discounts.index_select(0, amounts.clamp(max=3))
+    if k == 1:
+        below = lower if len(lower) == 1 else lower[part]
+        probs[part] = kept / order.divisors + order.gammas * below
+    else:
+        context = counts.trie.parents(k, part)
+        below = lower.index_select(0, counts.suffixes(k, part))
+        share = kept / order.divisors.index_select(0, context)
+        probs[part] = share + order.gammas.index_select(0, context) * below
+    logs[part] = probs[part].log()
+    task.advance(len(amounts))
 
 
 def _pass_on(order: Order, kept: Tensor, trie: Trie, k: int) -> None:
@@ -143,23 +160,28 @@ def segment_sum(values: Tensor, first: Tensor, equal: int | None = None) -> Tens
     tokens of a text shorter than 2^31.
     """
     sums = torch.empty(len(first) - 1, dtype=torch.int32, device=values.device)
-    for part in chunks(len(sums), values.device):
+
+    def add(part: slice) -> None:
         bounds = first[part.start : part.stop + 1]
         start, stop = bounds[[0, -1]].tolist()
         inside = values[start:stop]
         total = torch.zeros(stop - start + 1, dtype=torch.int32, device=values.device)
         torch.cumsum(inside if equal is None else inside == equal, 0, dtype=torch.int32, out=total[1:])
         sums[part] = total.index_select(0, bounds - start).diff()
+
+    over_chunks(add, len(sums), values.device)
     return sums
 
 
 def counts_of_counts(amounts: Tensor, most: int) -> list[int]:
     """[n_1 .. n_most]: how many of the counts are 1, 2, ...; `[1, 1, 2, 4]` to 3 gives `[2, 1, 0]`."""
-    found = torch.zeros(most, dtype=torch.int64, device=amounts.device)
-    for part in chunks(len(amounts), amounts.device):
+
+    def count(part: slice) -> Tensor:
         some = amounts[part]
-        found += torch.stack([(some == count).sum() for count in range(1, most + 1)])
-    return found.tolist()
+        return torch.stack([(some == number).sum() for number in range(1, most + 1)])
+
+    found = over_chunks(count, len(amounts), amounts.device)
+    return torch.stack(found).sum(0).tolist() if found else [0] * most
 
 
 def fixed_order(counts: NgramCounts, alpha: float, progress: Progress) -> BackoffModel:

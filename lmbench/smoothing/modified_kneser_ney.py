@@ -9,11 +9,11 @@ from torch import Tensor
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
-from lmbench.counts.windows import chunks
+from lmbench.counts.parallel import over_chunks
 from lmbench.progress import Progress
 from lmbench.smoothing._discounting import TUNING_TOKENS
 from lmbench.smoothing._tuning import maximise, observe
-from lmbench.smoothing.base import Choice, Order, Settings, context_sums, counts_of_counts, interpolate
+from lmbench.smoothing.base import Choice, ContextSums, Order, Settings, context_sums, counts_of_counts, interpolate
 from lmbench.tokens import Tokens
 
 __all__ = ["ModifiedKneserNey"]
@@ -81,14 +81,23 @@ class ModifiedKneserNey:
             amounts = counts.adjusted(order)
             sums = context_sums(counts.trie, order, amounts)
             total = sums.total.double()
-            # a context without continuations divides nothing and gives everything to the order below
-            gammas = torch.ones_like(total)
-            for part in chunks(len(total), total.device):
-                spent = d1 * sums.one[part].double() + d2 * sums.two[part].double() + d3 * sums.more[part].double()
-                gammas[part] = torch.where(total[part] > 0, spent / total[part], 1.0)
+            gammas = _gammas(sums, total, (d1, d2, d3))
             orders.append(Order(amounts, (0.0, d1, d2, d3), total, gammas))
         base = torch.tensor([1.0 / counts.vocabulary_size], dtype=torch.float64, device=counts.device)
         return interpolate(counts, orders, base, progress)
+
+
+def _gammas(sums: ContextSums, total: Tensor, discounts: tuple[float, float, float]) -> Tensor:
+    """[c] float64: the share of each context that its discounts set free; all of it where it has no continuation."""
+    gammas = torch.ones_like(total)
+
+    def fill(part: slice) -> None:
+        d1, d2, d3 = discounts
+        spent = d1 * sums.one[part].double() + d2 * sums.two[part].double() + d3 * sums.more[part].double()
+        gammas[part] = torch.where(total[part] > 0, spent / total[part], 1.0)
+
+    over_chunks(fill, len(total), total.device)
+    return gammas
 
 
 def closed_form(adjusted: Tensor) -> tuple[float, float, float] | None:

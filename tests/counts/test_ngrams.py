@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench.counts import windows
+from lmbench.counts import ngrams, parallel, windows
 from lmbench.counts.ngrams import NgramCounts, stream
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
@@ -64,8 +64,8 @@ def test_short_keys_and_small_chunks_change_nothing(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(windows, "KEY_BITS", key_bits)
         narrow = lambda size, device: [slice(at, min(at + width, size)) for at in range(0, size, width)]  # noqa: E731
-        patch.setattr(windows, "chunks", narrow)
-        patch.setattr("lmbench.counts.ngrams.chunks", narrow)
+        for module in (parallel, windows, ngrams):
+            patch.setattr(module, "chunks", narrow)
         check(small(texts), order)
 
 
