@@ -139,8 +139,13 @@ class Registry:
         plugin = self.describe(spec.name)
         known = {option.name: option for option in plugin.options}
         options = dict(spec.options)
-        if FIRST in options and known:
-            options = {next(iter(known)): options.pop(FIRST), **options}
+        if FIRST in options:
+            first, value = next(iter(known), ""), options.pop(FIRST)
+            if not known:
+                raise UsageError(f"{self.kind} {spec.name!r} takes no options, but was given {_shown(value)}")
+            if first in options:
+                raise UsageError(f"{self.kind} {spec.name!r}: {first} is given twice, {_shown(value)} and by name")
+            options = {first: value, **options}
         for key, value in options.items():
             if key not in known:
                 raise UsageError(f"{self.kind} {spec.name!r} has no option {key!r}{_choices(key, known)}")

@@ -13,7 +13,6 @@ plug-in's first option, and is kept under the name `FIRST` until the registry kn
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -25,7 +24,7 @@ Value: TypeAlias = "int | float | bool | str | Spec | list[Value] | None"
 _WORD = re.compile(r"[A-Za-z_][\w-]*")
 _RAW = re.compile(r"[^\s,()\[\]='\"]+")
 _NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_STRING = re.compile(r"'([^'\\]|\\.)*'|\"([^\"\\]|\\.)*\"")
+_STRING = re.compile(r"'([^'\\]|\\.)*'|\"([^\"\\]|\\.)*\"", re.DOTALL)
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "none": None, "null": None}
 _CONSTANTS |= {"True": True, "False": False, "None": None}
 _MAX_DEPTH = 20
@@ -60,7 +59,7 @@ def _write(value: Value) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
     return repr(value) if isinstance(value, float) else str(value)
 
 
@@ -144,7 +143,7 @@ class _Parser:
             return items
         quoted = self.match(_STRING)
         if quoted is not None:
-            return re.sub(r"\\(.)", r"\1", quoted[1:-1])
+            return re.sub(r"\\(.)", r"\1", quoted[1:-1], flags=re.DOTALL)
         self.skip()
         start = self.at
         raw = self.match(_RAW)

@@ -75,16 +75,21 @@ class BackoffModel:
         """[n - 1] nats of text[1:], given what of its context lies in `text`."""
         nodes = self.trie.match(text)
         scores = self.log_probs[0].index_select(0, text[1:]).to(torch.float64)
-        for order in range(2, self.order + 1):
+        # a context that reaches across a document's beginning is none, and no step back from it is charged
+        crossing = torch.zeros(len(text) - 1, dtype=torch.bool, device=text.device)
+        for order in range(2, min(self.order, len(text)) + 1):
             context, node = nodes[order - 2][:-1], nodes[order - 1]
             lower = scores[order - 2 :]
-            if len(context) == 0:
-                break
-            if len(self.log_backoffs[order - 2]) == 0:
-                lower += self.unseen_log_backoff
-                continue
-            backoff = self.log_backoffs[order - 2].index_select(0, context.clamp(min=0)).to(torch.float64)
-            lower += torch.where(context >= 0, backoff, self.unseen_log_backoff)
+            if len(self.log_backoffs[order - 2]):
+                backoff = self.log_backoffs[order - 2].index_select(0, context.clamp(min=0)).to(torch.float64)
+                step = torch.where(context >= 0, backoff, self.unseen_log_backoff)
+            else:
+                step = torch.full_like(lower, self.unseen_log_backoff)
+            if self.unseen_log_backoff:
+                if order > 2:
+                    crossing = crossing[1:] | (text[1 : len(text) - order + 2] == self.end_of_text)
+                step = torch.where(crossing, 0.0, step)
+            lower += step
             if len(self.log_probs[order - 1]):
                 stored = self.log_probs[order - 1].index_select(0, node.clamp(min=0)).to(torch.float64)
                 torch.where(node >= 0, stored, lower, out=lower)

@@ -12,6 +12,7 @@ from lmbench.counts.parallel import chunks
 _BLOCK = 16
 _ESCAPE = 255
 _SAMPLE = 1 << 20
+_LEAST = -1e4  # stands for the logarithm of zero
 
 
 @dataclass(eq=False)
@@ -19,7 +20,8 @@ class Codes:
     """A column of numbers, one byte each. `codes`: [m] uint8, `book`: [256] float32; reading gives `book[codes[i]]`.
 
     The bins hold equally many numbers and stand for their mean (as KenLM's quantisation
-    does, Federico & Bertoldi 2006); exact zeros keep a bin of their own.
+    does, Federico & Bertoldi 2006); exact zeros keep a bin of their own, and
+    so does the logarithm of zero, as -1e4.
     """
 
     codes: Tensor
@@ -43,10 +45,12 @@ class Codes:
     @classmethod
     def of(cls, values: Tensor) -> Codes:
         """Quantise a column."""
+        values = values.clamp(min=_LEAST)
         sample = values[:: max(1, len(values) // _SAMPLE)]
-        sample = sample[sample != 0].sort().values
-        ranks = (torch.arange(1, 255, device=values.device) * len(sample)) // 255
+        sample = sample[(sample != 0) & (sample > _LEAST)].sort().values
+        ranks = (torch.arange(1, 254, device=values.device) * len(sample)) // 254
         edges = torch.unique_consecutive(sample[ranks]) if len(sample) else sample
+        edges = torch.cat([edges.new_tensor([_LEAST / 2]), edges])  # below it only what was zero probability
         codes = torch.empty(len(values), dtype=torch.uint8, device=values.device)
         totals = torch.zeros(2, 256, dtype=torch.float64, device=values.device)
         for part in chunks(len(values), values.device):

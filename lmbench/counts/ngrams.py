@@ -17,6 +17,7 @@ from torch import Tensor
 from lmbench.counts.parallel import chunks, over_chunks
 from lmbench.counts.trie import Trie, narrow
 from lmbench.counts.windows import Windows, sorted_windows
+from lmbench.errors import LmbenchError
 from lmbench.tokens import Tokens
 
 
@@ -35,7 +36,7 @@ class NgramCounts:
     `raw[k]`: [m] int32, how often each (k+1)-gram occurs. `continuation[k]`: [m] int32,
     N1+(. w1..wk), the number of distinct tokens each was seen after, for all but the
     highest order; an n-gram that begins a document has nothing before it and keeps its
-    count (Chen & Goodman 1998, section 3.1.3; KenLM's adjusted counts).
+    count (KenLM's adjusted counts).
 
     An n-gram begins with the end-of-text id where it stands at the beginning of a document
     (KenLM's <s>) and ends with it at the end of one (</s>); none reaches across.
@@ -48,6 +49,8 @@ class NgramCounts:
         self.order = order
         self.end_of_text = tokens.vocabulary.end_of_text
         self.vocabulary_size = len(tokens.vocabulary)
+        if len(tokens) >= (1 << 31) - 1:
+            raise LmbenchError("a text of 2^31 tokens or more cannot be counted in one piece; count in shards")
         text = stream(tokens.ids, self.end_of_text, device)
         windows = sorted_windows(text, order, self.vocabulary_size, self.end_of_text)
         levels = _read(windows, order, self.vocabulary_size)
@@ -110,12 +113,12 @@ class _Level:
     """
 
     def __init__(self, order: int, capacity: int, vocabulary_size: int, device: torch.device) -> None:
-        empty = torch.empty(3, capacity + 1, dtype=torch.int32, device=device)  # untouched pages cost nothing
+        # as large as can be needed: on a processor, pages that are never touched cost nothing
+        empty = [torch.empty(capacity + 1, dtype=torch.int32, device=device) for _ in range(4)]
         self.order = order
         self.size = 0
-        self.raw, self.continuation, self.places = empty
+        self.raw, self.continuation, self.places, self.first = empty
         self.tokens = narrow(torch.empty(0, dtype=torch.int32, device=device), vocabulary_size).new_empty(capacity)
-        self.first = torch.empty(capacity + 1, dtype=torch.int32, device=device)
         self.nodes = torch.empty(0, dtype=torch.int32, device=device)
         self.windows = 0
         self.neighbours = 0
@@ -127,6 +130,8 @@ class _Level:
         self.raw = self.raw[: self.size + 1].diff()
         self.continuation = self.continuation[: self.size + 1].diff()
         self.first = self.first[: self.size + 1]
+        if self.first.device.type != "cpu":
+            self.tokens, self.places, self.first = self.tokens.clone(), self.places.clone(), self.first.clone()
 
 
 def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:

@@ -11,17 +11,21 @@ from lmbench.counts.trie import Trie
 from lmbench.errors import UsageError
 
 
-def count_masks(counts: NgramCounts, thresholds: list[int]) -> list[Tensor]:
-    """[m] bool per order: n-grams that occur more often than their order's threshold (KenLM's `--prune`).
+def thresholds(prune: list[int], order: int) -> list[int]:
+    """One threshold per order, the last given serving all higher ones: `[0, 1]` at order 4 is `[0, 1, 1, 1]`.
 
-    The last threshold serves all higher orders. Raises UsageError where the first is not
-    0 (unigrams stay) or they descend: then a kept n-gram might have lost its context.
+    Raises UsageError where the first is not 0 (unigrams stay), where they descend (a kept
+    n-gram might have lost its context), or where there are more than orders.
     """
-    if not thresholds or thresholds[0] != 0 or sorted(thresholds) != thresholds:
-        raise UsageError(f"prune must begin with 0 and not descend, e.g. [0, 0, 1], not {thresholds}")
-    filled = thresholds + thresholds[-1:] * (counts.order - len(thresholds))
+    if prune[0] != 0 or sorted(prune) != prune or len(prune) > order:
+        raise UsageError(f"prune must begin with 0, not descend, and have at most {order} numbers, not {prune}")
+    return prune + prune[-1:] * (order - len(prune))
+
+
+def count_masks(counts: NgramCounts, least: list[int]) -> list[Tensor]:
+    """[m] bool per order: n-grams that occur more often than their order's threshold (KenLM's `--prune`)."""
     masks = [torch.ones(counts.vocabulary_size, dtype=torch.bool, device=counts.device)]
-    return masks + [counts.raw[k] > filled[k] for k in range(1, counts.order)]
+    return masks + [counts.raw[k] > least[k] for k in range(1, counts.order)]
 
 
 def select(model: BackoffModel, masks: list[Tensor]) -> BackoffModel:
@@ -68,6 +72,7 @@ def relative_entropy_pruned(model: BackoffModel, counts: NgramCounts, threshold:
     own lower orders is not one (Chelba et al. 2010). `threshold` 1e-8 to 1e-6 is usual.
     """
     masks = [torch.ones(model.trie.size(k), dtype=torch.bool, device=model.device) for k in range(1, model.order + 1)]
+    raw = [column[mask] for column, mask in zip(counts.raw, counts.kept, strict=True)] if counts.kept else counts.raw
     total = counts.raw[0].sum().double()
     for order in range(model.order, 1, -1):
         seen, lower = context_masses(model, order)
@@ -77,7 +82,7 @@ def relative_entropy_pruned(model: BackoffModel, counts: NgramCounts, threshold:
         new = (((1 - seen)[context] + own.exp()) / ((1 - lower)[context] + backed_off.exp())).log()
         old = _weight(seen, lower)[context]
         left = (1 - seen)[context].clamp(min=0)
-        frequency = counts.raw[order - 2].double()[context] / total
+        frequency = raw[order - 2].double()[context] / total
         change = -frequency * (own.exp() * (backed_off + new - own) + (new - old) * left)
         needed = torch.zeros_like(masks[order - 1])
         if order < model.order:

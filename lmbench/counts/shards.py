@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,16 +25,22 @@ from lmbench.counts.ngrams import NgramCounts, stream
 from lmbench.counts.parallel import chunks
 from lmbench.counts.trie import Trie, narrow
 from lmbench.counts.windows import KEY_BITS, sorted_windows
+from lmbench.errors import LmbenchError
 from lmbench.progress import Progress, Task
 from lmbench.tokens import Tokens
 
 Rows = NDArray[np.int32]
+_MOST_TOKENS = (1 << 31) - 2  # counts, nodes and places are 32-bit numbers
 
 
 def count_ngrams(tokens: Tokens, order: int, device: str, progress: Progress, memory: int | None = None) -> NgramCounts:
     """Count in one piece where `memory` bytes suffice (None: half of what is free), else in shards on disk."""
-    allowed = free_memory() // 2 if memory is None else memory
     with progress.task(f"counting to order {order}", len(tokens)) as task:
+        allowed = _MOST_TOKENS * _bytes_per_token(order)
+        if memory is not None:
+            allowed = min(allowed, memory)
+        elif device == "cpu":
+            allowed = min(allowed, free_memory() // 2)
         if device != "cpu" or len(tokens) * _bytes_per_token(order) <= allowed:
             counts = NgramCounts(tokens, order, device)
             task.advance(len(tokens))
@@ -43,13 +50,19 @@ def count_ngrams(tokens: Tokens, order: int, device: str, progress: Progress, me
 
 
 def free_memory() -> int:
-    """Bytes of memory that are free now."""
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Bytes of memory that can be had now: as Linux tells, else half of all, else 8 GB."""
+    try:
+        table = Path("/proc/meminfo").read_text(encoding="ascii")
+        return int(table.split("MemAvailable:")[1].split()[0]) * 1024
+    except (OSError, IndexError, ValueError):
+        names = getattr(os, "sysconf_names", {})
+        known = "SC_PHYS_PAGES" in names
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 if known else 8 << 30
 
 
 def _bytes_per_token(order: int) -> int:
     """About what counting in one piece needs: sort keys, places and permutation, and the tables."""
-    return 56 + 14 * order
+    return 56 + 18 * order
 
 
 class ShardedCounts(NgramCounts):
@@ -127,7 +140,7 @@ def _write_shard(folder: Path, tokens: Tokens, start: int, stop: int, order: int
     return folder
 
 
-def _merged(shards: list[Path], capacity: int, vocabulary_size: int) -> Any:
+def _merged(shards: list[Path], capacity: int, vocabulary_size: int) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
     """All shards' windows in order, range by range of first tokens, about `capacity` at a time."""
     rows = [np.load(folder / "rows.npy", mmap_mode="r") for folder in shards]
     counts = [np.load(folder / "counts.npy", mmap_mode="r") for folder in shards]
@@ -198,6 +211,8 @@ class _TableFiles:
                 first = np.searchsorted(heads, heads_above) + self.sizes[k - 1]
                 self.files[f"first.{k - 1}"].write(first.astype(np.int32).tobytes())
             self.sizes[k - 1] += len(heads)
+            if self.sizes[k - 1] > _MOST_TOKENS:
+                raise LmbenchError(f"there are over 2^31 {k}-grams: take a lower order or less text")
             heads_above = heads
 
     def close(self, vocabulary_size: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:

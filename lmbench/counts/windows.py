@@ -26,7 +26,7 @@ class Windows:
     """The windows of `text`, sorted. A window ends with the next end of text; shorter ones sort first.
 
     `text`: [n] int32. `lengths`: [n] uint8, tokens in the window at each position, at most `depth`.
-    `positions`: [n] int32 (int64 beyond 2^31), sorted. `shared`: [n] uint8, in sorted order, how
+    `positions`: [n] int32, sorted. `shared`: [n] uint8, in sorted order, how
     many tokens each has in common with the window before it, at most `depth`; where a window has
     ended, its missing tokens count as equal to another's missing tokens. `keys`: [n] int64, the
     first `packed` tokens of each, plus one, in fields of `bits` bits; 0 where the window has ended.
@@ -64,8 +64,7 @@ def sorted_windows(text: Tensor, depth: int, vocabulary_size: int, end_of_text: 
     lengths = _lengths(text, end_of_text, depth)
     packed = min(depth, KEY_BITS // bits)
     keys, positions = torch.sort(_pack(text, lengths, packed, bits))
-    if len(text) < 1 << 31:
-        positions = positions.to(torch.int32)
+    positions = positions.to(torch.int32)
     shared = _shared(keys, packed, bits)
     windows = Windows(text, lengths, positions, shared, keys, packed, bits)
     reached = packed

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -44,7 +45,11 @@ class ModelCard:
 
     @classmethod
     def load(cls, path: Path) -> ModelCard:
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+        """Read what `save` wrote. Raises LmbenchError naming the file where it is not whole."""
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise LmbenchError(f"{path}: no model card ({error}); fit the model again with `lmbench run`") from None
 
 
 class Model(Protocol):

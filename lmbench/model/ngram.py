@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -11,14 +13,15 @@ from numpy.typing import NDArray
 from lmbench.counts.backoff import BackoffModel, Storage
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.counts.parallel import coarse_threads
-from lmbench.counts.pruning import count_masks, relative_entropy_pruned
+from lmbench.counts.pruning import count_masks, relative_entropy_pruned, thresholds
 from lmbench.counts.shards import count_ngrams
-from lmbench.errors import UsageError
+from lmbench.errors import LmbenchError, UsageError
 from lmbench.model.base import ModelCard
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.smoothing import smoothings
-from lmbench.spec import Spec
+from lmbench.smoothing.base import Smoothing
+from lmbench.spec import Spec, parse
 from lmbench.tokens import Tokens
 
 __all__ = ["Ngram"]
@@ -50,17 +53,23 @@ class Ngram:
     ) -> None:
         if not 1 <= order <= MAX_ORDER:
             raise UsageError(f"ngram: order must be 1 to {MAX_ORDER}, not {order}")
-        if entropy_prune < 0:
+        if not 0 <= entropy_prune < math.inf:
             raise UsageError(f"ngram: entropy_prune must be 0 or more, not {entropy_prune}")
-        smoothings.check(smoothing)
+        if memory is not None and not memory > 0:
+            raise UsageError(f"ngram: memory must be above 0 megabytes, not {memory}")
         self.order = order
-        self.smoothing = smoothing
-        self.prune = prune
+        self.options = {"smoothing": str(smoothing), "prune": prune, "entropy_prune": entropy_prune}
+        self.options |= {"storage": storage, "memory": memory}
+        self.smoothing: Smoothing = smoothings.make(smoothing)
+        if entropy_prune and not (self.smoothing.normalised and self.smoothing.smoothed):
+            raise UsageError(f"ngram: entropy_prune needs a smoothed distribution, which {smoothing} is not")
+        self.thresholds = thresholds(prune, order) if prune else None
         self.entropy_prune = entropy_prune
         self.storage: Storage = storage
         self.memory = memory
         self.device = (runtime or Runtime()).device
         self.card = ModelCard(context=order - 1)
+        self._notes: list[str] = []
         self._model: BackoffModel | None = None
 
     @property
@@ -76,15 +85,14 @@ class Ngram:
 
     def _fit(self, train: Tokens, valid: Tokens, progress: Progress) -> None:
         counts = self._count(train, progress)
-        smoothing = smoothings.make(self.smoothing)
-        choice = smoothing.choose(counts, valid)
+        choice = self.smoothing.choose(counts, valid)
+        self._notes = choice.notes
         self.card = ModelCard(
             context=self.order - 1,
-            distribution=smoothing.normalised,
-            smoothed=smoothing.smoothed,
-            dtype="float64" if self.storage == "float64" else "float32",
+            distribution=self.smoothing.normalised and self.storage != "quantized",
+            smoothed=self.smoothing.smoothed,
+            dtype={"quantized": "8 bit"}.get(self.storage, self.storage),
             training=choice.settings,
-            notes=choice.notes,
         )
         self._estimate(counts, progress)
 
@@ -94,19 +102,24 @@ class Ngram:
             self._estimate(self._count(train, progress), progress)
 
     def _count(self, train: Tokens, progress: Progress) -> NgramCounts:
+        if len(train) == 0:
+            raise LmbenchError("ngram: the training text has no tokens; give a longer text")
         limit = None if self.memory is None else int(self.memory * 1e6)
         counts = count_ngrams(train, self.order, self.device, progress, limit)
-        counts.kept = count_masks(counts, self.prune) if self.prune else None
+        counts.kept = count_masks(counts, self.thresholds) if self.thresholds else None
         return counts
 
     def _estimate(self, counts: NgramCounts, progress: Progress) -> None:
-        model = smoothings.make(self.smoothing).estimate(counts, self.card.training, progress)
+        model = self.smoothing.estimate(counts, self.card.training, progress)
         if self.entropy_prune:
             model = relative_entropy_pruned(model, counts, self.entropy_prune)
         self._model = model.stored_as(self.storage)
         occurring = int((counts.raw[0] > 0).sum())
         self.card.stored_ngrams = occurring + sum(model.trie.size(order) for order in range(2, model.order + 1))
         self.card.training["tokens"] = int(counts.raw[0].sum())
+        self.card.notes = list(self._notes)
+        if self.storage == "quantized":
+            self.card.notes.append("8-bit storage sums to one only roughly: its figure is a score, no cross-entropy")
         if model.order < self.order:
             self.card.notes.append(f"no n-gram of order {model.order + 1} is left: order {model.order} in effect")
 
@@ -119,11 +132,20 @@ class Ngram:
     def save(self, folder: Path) -> None:
         self.model.save(folder / "ngrams.safetensors")
         self.card.save(folder / "card.json")
+        content = {"order": self.order, **self.options, "notes": self._notes}
+        (folder / "ngram.json").write_text(json.dumps(content, indent=2), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
-        model = BackoffModel.load(folder / "ngrams.safetensors", device)
-        fitted = cls(model.order, runtime=Runtime(device=device))
-        fitted._model = model
+        path = folder / "ngram.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            notes = content.pop("notes")
+            content["smoothing"] = parse(content["smoothing"])
+            fitted = cls(**content, runtime=Runtime(device=device))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise LmbenchError(f"{path}: cannot be read ({error}); fit the model again with `lmbench run`") from None
+        fitted._notes = notes
+        fitted._model = BackoffModel.load(folder / "ngrams.safetensors", device)
         fitted.card = ModelCard.load(folder / "card.json")
         return fitted

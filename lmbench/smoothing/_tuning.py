@@ -77,7 +77,7 @@ def observe(counts: NgramCounts, amounts: list[Tensor], valid: Tokens) -> Observ
     sums = torch.zeros(counts.order, 4, size, dtype=torch.int64)
     for order in range(1, counts.order + 1):
         found = context_sums(counts.trie, order, amounts[order - 1])
-        context = torch.zeros(size, dtype=torch.int64) if order == 1 else nodes[order - 2][:-1]
+        context = text.new_zeros(size) if order == 1 else nodes[order - 2][:-1]
         node = nodes[order - 1][1:] if order == 1 else nodes[order - 1]
         if len(node) == 0 or len(amounts[order - 1]) == 0:
             continue

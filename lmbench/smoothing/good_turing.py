@@ -40,8 +40,8 @@ class GoodTuring:
     smoothed = True
 
     def __init__(self, k: int = 5) -> None:
-        if k < 1:
-            raise UsageError(f"good_turing: k must be 1 or more, not {k}")
+        if k < 2:
+            raise UsageError(f"good_turing: k must be 2 or more, not {k}: for k = 1 the formula always gives 0")
         self.k = k
 
     def choose(self, counts: NgramCounts, valid: Tokens) -> Choice:
@@ -120,7 +120,7 @@ def _left(counts: NgramCounts, order: int, amounts: Tensor, discounts: list[floa
 def good_turing(amounts: Tensor, k: int) -> list[float] | None:
     """[d_1 .. d_k] with the largest k, up to the one asked for, that keeps them in range, then ones; or None."""
     n = counts_of_counts(amounts, k + 1)
-    for top in range(k, 0, -1):
+    for top in range(k, 1, -1):
         if not all(n[: top + 1]):
             continue
         excess = (top + 1) * n[top] / n[0]

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.progress import Progress
 from lmbench.smoothing._discounting import TUNING_TOKENS
-from lmbench.smoothing._tuning import Observed, observe
+from lmbench.smoothing._interpolation import BUCKETS, interpolation_weights
+from lmbench.smoothing._tuning import observe
 from lmbench.smoothing.base import Choice, Order, Settings, context_sums, interpolate
 from lmbench.tokens import Tokens
 
 __all__ = ["JelinekMercer"]
-
-BUCKETS = 24
-_ROUNDS = 200
-_LEAST, _MOST = 1e-6, 1 - 1e-6
 
 
 class JelinekMercer:
@@ -41,7 +36,10 @@ class JelinekMercer:
             note = "jelinek_mercer weights set to 0.5: there is no validation text for EM"
             return Choice({"weights": [[0.5] * BUCKETS] * counts.order}, [note])
         observed = observe(counts, counts.raw, valid.head(TUNING_TOKENS))
-        return Choice({"weights": expectation_maximisation(observed).tolist()})
+        total = observed.sums[:, 0]
+        relative = observed.seen.double() / total.clamp(min=1)
+        weights = interpolation_weights(relative.numpy(), total.numpy(), 1.0 / observed.vocabulary_size)
+        return Choice({"weights": weights.tolist()})
 
     def estimate(self, counts: NgramCounts, settings: Settings, progress: Progress) -> BackoffModel:
         orders = []
@@ -57,46 +55,3 @@ class JelinekMercer:
 def bucket(total: Tensor) -> Tensor:
     """The bucket of a context's count: 0 for 1, 1 for 2 and 3, 2 for 4 to 7, and so on."""
     return total.clamp(min=1).double().log2().floor().long().clamp(max=BUCKETS - 1)
-
-
-def expectation_maximisation(observed: Observed) -> NDArray[np.float64]:
-    """[n, buckets] weights at a maximum of the likelihood of the observed tokens.
-
-    E: the probability that a token came from each order, all higher ones having passed it
-    on. M: of the tokens that reached an order, the share that came from it.
-    """
-    order, size = observed.seen.shape
-    total = observed.sums[:, 0].numpy()
-    relative = observed.seen.numpy() / np.maximum(total, 1)
-    buckets = bucket(observed.sums[:, 0]).numpy()
-    weights = np.full((order, BUCKETS), 0.5)
-    previous = -np.inf
-    for _ in range(_ROUNDS):
-        own = np.where(total > 0, weights[np.arange(order)[:, None], buckets], 0.0)
-        below = np.empty((order + 1, size))
-        below[0] = 1.0 / observed.vocabulary_size
-        for k in range(order):
-            below[k + 1] = own[k] * relative[k] + (1 - own[k]) * below[k]
-        likelihood = np.log(below[-1]).mean()
-        if likelihood - previous < 1e-9:
-            break
-        previous = likelihood
-        reached = np.ones(size)
-        for k in reversed(range(order)):
-            used = reached * own[k] * relative[k] / below[k + 1]
-            known = total[k] > 0
-            visits = np.bincount(buckets[k][known], reached[known], BUCKETS)
-            uses = np.bincount(buckets[k][known], used[known], BUCKETS)
-            weights[k] = _fill(np.divide(uses, visits, out=np.full(BUCKETS, np.nan), where=visits > 1e-12))
-            reached = reached - used
-    return weights
-
-
-def _fill(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Within bounds, and each missing weight that of the nearest bucket that has one; 0.5 where none has."""
-    known = np.flatnonzero(~np.isnan(weights))
-    if len(known) == 0:
-        return np.full_like(weights, 0.5)
-    nearest = known[np.abs(np.arange(len(weights))[:, None] - known).argmin(axis=1)]
-    filled: NDArray[np.float64] = weights[nearest].clip(_LEAST, _MOST)
-    return filled

@@ -24,7 +24,7 @@ _CONSTANT = (0.5, 1.0, 1.5)
 class ModifiedKneserNey:
     """Modified Kneser-Ney, interpolated: three discounts per order, lower orders from continuation counts.
 
-    Chen & Goodman 1998, equations 26 to 29, the method of KenLM's `lmplz` and of SRILM's
+    Chen & Goodman 1998, section 3 (closed-form discounts: equation 26), the method of KenLM's `lmplz` and of SRILM's
     `-kndiscount -interpolate`:
 
         p(w | h) = (a(hw) - D(a(hw))) / a(h.) + gamma(h) p(w | h')

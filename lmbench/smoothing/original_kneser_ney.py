@@ -1,4 +1,4 @@
-"""Kneser-Ney as first published, with one discount per order."""
+"""Kneser-Ney with one discount per order."""
 
 from __future__ import annotations
 

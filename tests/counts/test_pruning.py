@@ -13,6 +13,8 @@ from lmbench.model.ngram import Ngram
 from lmbench.progress import Silent
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
+from naive import grams
+
 VOCABULARY = Vocabulary((b"a", b"b", b"c", b""), 3)
 texts = st.lists(st.lists(st.integers(0, 2), max_size=25), min_size=1, max_size=4)
 
@@ -66,14 +68,14 @@ def test_an_order_left_empty_is_said() -> None:
     assert "no n-gram of order 3 is left: order 2 in effect" in model.card.notes
 
 
-@pytest.mark.parametrize("prune", ["[1]", "[0, 2, 1]"])
+@pytest.mark.parametrize("prune", ["[1]", "[0, 2, 1]", "[0, 1, 1, 1]"])
 def test_thresholds_that_would_orphan_ngrams_are_refused(prune: str) -> None:
-    with pytest.raises(UsageError, match="prune must begin with 0 and not descend"):
+    with pytest.raises(UsageError, match="prune must begin with 0, not descend"):
         fitted(f"ngram(order=3, prune={prune})", sample(1), sample(2))
 
 
 def test_entropy_pruning_takes_the_cheapest_first() -> None:
-    """More threshold, fewer n-grams; and far less loss than dropping as many by count."""
+    """More threshold, fewer n-grams, and little loss from the first to go."""
     train, valid, test = sample(1, 3000), sample(2, 300), sample(3, 3000)
     spec = "ngram(order=4, smoothing=witten_bell{})"
     sizes, losses = [], []
@@ -89,7 +91,7 @@ def test_entropy_pruning_removes_what_adds_nothing() -> None:
     """With equally frequent, independent letters the trigrams say nothing that the bigrams do not."""
     rng = np.random.default_rng(0)
     train = tokens_of([rng.integers(0, 3, 60_000).tolist()], VOCABULARY)
-    model = fitted("ngram(order=3, smoothing=maximum_likelihood, entropy_prune=0.0001)", train, train)
+    model = fitted("ngram(order=3, smoothing=witten_bell, entropy_prune=0.0001)", train, train)
     assert model.model.order == 1
 
 
@@ -125,3 +127,40 @@ def test_storage_changes_little_and_survives_saving(storage: str, close: float, 
     assert np.array_equal(again.next_log_probs(np.array([0, 1])), model.next_log_probs(np.array([0, 1])))
     sums = [np.logaddexp.reduce(model.next_log_probs(np.array(context))) for context in ([0], [0, 1], [2, 2, 2])]
     assert sums == pytest.approx([0, 0, 0], abs=close)
+
+
+def test_pruning_both_ways_weighs_contexts_by_their_own_frequency() -> None:
+    """Of a model pruned by count, entropy pruning keeps the trigrams that the formula, worked out one by one, keeps."""
+    train = sample(5, 900)
+    spec = "ngram(order=3, smoothing=witten_bell, prune=[0, 1]{})"
+    model = fitted(spec.format(""), train, train).model
+    bigrams = grams(train, 2)[1]
+    threshold = 3e-5
+    expected = set()
+    backed_off = model.suffix_log_probs(3).exp().tolist()
+    trigrams = [tuple(row) for row in model._spelled(3, torch.arange(model.trie.size(3))).tolist()]
+    probs = dict(zip(trigrams, model.log_probs[2][:].exp().tolist(), strict=True))
+    lower = dict(zip(trigrams, backed_off, strict=True))
+    for gram in trigrams:
+        own = [other for other in trigrams if other[:2] == gram[:2]]
+        seen, below = sum(probs[other] for other in own), sum(lower[other] for other in own)
+        old, new = (1 - seen) / (1 - below), (1 - seen + probs[gram]) / (1 - below + lower[gram])
+        gain = np.log(lower[gram] * new) - np.log(probs[gram])
+        change = probs[gram] * gain + (np.log(new) - np.log(old)) * (1 - seen)
+        if np.expm1(-bigrams[gram[:2]] / len(train) * change) >= threshold:
+            expected.add(gram)
+    pruned = fitted(spec.format(f", entropy_prune={threshold}"), train, train).model
+    assert {tuple(row) for row in pruned._spelled(3, torch.arange(pruned.trie.size(3))).tolist()} == expected
+    assert 0 < len(expected) < len(trigrams)
+
+
+@pytest.mark.parametrize("smoothing", ["maximum_likelihood", "stupid_backoff"])
+def test_entropy_pruning_is_refused_where_there_is_no_smoothed_distribution(smoothing: str) -> None:
+    with pytest.raises(UsageError, match="needs a smoothed distribution"):
+        models.make(f"ngram(smoothing={smoothing}, entropy_prune=0.1)")
+
+
+def test_quantised_models_are_marked_as_scores() -> None:
+    card = fitted("ngram(order=2, storage=quantized)", sample(1), sample(2)).card
+    assert not card.distribution
+    assert card.dtype == "8 bit"

@@ -11,13 +11,22 @@ from lmbench.model import models
 from lmbench.model.base import Model
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
+from lmbench.smoothing import smoothings
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
 VOCABULARY = Vocabulary((*tuple(b"abcdefg"[i : i + 1] for i in range(7)), b""), 7)
 NET = "layers=2, width=16, context=8"
 # a model whose defaults are too large for a test, or which needs an option
-SPECS = {"transformer": f"transformer({NET}, heads=2)"}
+SPECS = {
+    "transformer": f"transformer({NET}, heads=2)",
+    "arpa": f"arpa('{Path(__file__).with_name('letters.arpa')}')",
+    "mixture": "mixture(models=[ngram(order=2), ngram(order=4, smoothing=witten_bell)])",
+}
 ALSO = ["ngram(order=1)", "ngram(order=7, smoothing=additive)", "ngram(order=3, smoothing=maximum_likelihood)"]
+ALSO += ["suffix(smoothing=pitman_yor)", "suffix(smoothing=pitman_yor, depth=2)", "suffix(depth=1)"]
+ALSO += [f"ngram(order=4, smoothing={name})" for name in smoothings.names]
+ALSO += ["ngram(order=4, storage=float32)", "ngram(order=4, storage=quantized)", "ngram(order=4, prune=[0, 1])"]
+ALSO += ["cache(model=ngram(order=2), window=5, order=4)", "mixture(models=[cache, uniform], buckets=position)"]
 EVERY = [SPECS.get(name, name) for name in models.names] + ALSO
 
 

@@ -7,7 +7,6 @@ takes over where a block is in any way unusual, and says in which line what is w
 from __future__ import annotations
 
 import io
-import math
 import re
 from collections.abc import Container
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from lmbench.errors import LmbenchError
 
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-inf(inity)?", re.IGNORECASE)
+_MOST = 99.0  # log10 of a back-off weight: more is no weight, and more yet no float32
 _SPACE = re.compile(rb"[ \t\r]+")
 _AS_TABS = bytes.maketrans(b" \r", b"\t\t")
 
@@ -42,7 +42,7 @@ def read_fast(block: bytes, order: int, highest: bool) -> Lines | None:
     if lines is None:
         text = _tidy(text)
         lines = _parse(text, order) or _parse(_pad(text, order), order)
-    if lines is None or not (lines.log_probs <= 0).all() or not (lines.log_backoffs < math.inf).all():
+    if lines is None or not (lines.log_probs <= 0).all() or not (lines.log_backoffs <= _MOST).all():
         return None
     return None if highest and lines.log_backoffs.any() else lines
 
@@ -113,6 +113,8 @@ def read_slowly(
             log_prob, log_backoff = (_number(field) for field in (fields[0], (*fields, b"0")[order + 1]))
             if not log_prob <= 0:
                 raise ValueError(f"{fields[0].decode()} is a log-probability above 0")
+            if log_backoff > _MOST:
+                raise ValueError(f"the back-off {fields[-1].decode()} is above {_MOST:g}")
             if highest and log_backoff:
                 raise ValueError(f"an n-gram of the highest order has the back-off {fields[-1].decode()}")
             gram = [field.decode("utf-8") for field in fields[1 : order + 1]]
@@ -135,7 +137,4 @@ def _number(field: bytes) -> float:
     if not _NUMBER.fullmatch(field):
         shown = field[:40].decode("utf-8", errors="replace")
         raise ValueError(f"{shown!r} is not a number")
-    value = float(field)
-    if value == math.inf:
-        raise ValueError(f"{field[:40].decode()} is not a finite number")
-    return value
+    return float(field)

@@ -1,0 +1,344 @@
+"""A suffix array over a training text: how often any n-gram occurs and what follows it, whatever its length.
+
+    text           $ a b a b b $     (a=0 b=1; $=2 ends the document, and is the context it begins with)
+    positions      1 3 2 4 5 6 0     a b a b b $ | a b b $ | b a b b $ | b b $ | b $ | $ | $ a b a b b $
+    shared         0 2 0 1 1 0 1     with the suffix before it
+
+Every n-gram is a run of slots ("b" is 2 to 5), found by bisection and counted by subtraction. What
+follows an n-gram of k tokens changes exactly where two neighbours share k tokens: the slots sorted by
+(shared, slot) are `branches`, so that the continuations of an n-gram are one slice of it ("b": the
+slots 3 and 4, of the three slots that share 1 token). Infini-gram (Liu et al. 2024, section 3) has
+the text and the positions; the branches make the next-token distribution of a frequent n-gram as
+cheap as that of a rare one. Nothing but the text and 8 bytes a token is kept, mapped from disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmbench.counts.suffix_array import sort_suffixes
+from lmbench.errors import LmbenchError
+from lmbench.progress import Progress
+from lmbench.tokens import Ids, Tokens
+
+Ints = NDArray[np.int64]
+Slots = NDArray[np.signedinteger[Any]]
+ValueAt = Callable[[Ints, Ints], NDArray[np.integer[Any]]]  # of slots, asked for by these of the queries
+_FORMAT = 1
+_INDEX = "index.json"
+_SAMPLED = 1024
+
+
+@dataclass(eq=False)
+class SuffixIndex:
+    """`text`: [n] unsigned, the end of text, then the training ids. `positions`: [n] int32, int64 from 2^31 on: sorted.
+
+    `branches`: [n - 1], of the same type: all slots but the first, by how many tokens each shares with the
+    one before it. `depths`: [k] int64, those numbers of tokens, ascending; `starts`: [k + 1], where the
+    slots of each begin. `left`: [n] uint8, see `left_neighbours`; None where no smoothing asks for it.
+    `tokens_hash` is that of the Tokens the index was built from.
+
+    A run of slots is given by its first and the one after its last, `low` and `high`, [q] int64 each.
+    """
+
+    text: Ids
+    positions: Slots
+    branches: Slots
+    depths: Ints
+    starts: Ints
+    end_of_text: int
+    vocabulary_size: int
+    tokens_hash: str
+    left: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    @classmethod
+    def build(cls, tokens: Tokens, progress: Progress, left: bool = False) -> SuffixIndex:
+        """Sort the suffixes of `tokens`; with `left` also what continuation counts need.
+
+        O(n log n) a round, and a round for each doubling of the longest repeat: text of one symbol is no exception.
+        """
+        end = tokens.vocabulary.end_of_text
+        text = np.empty(len(tokens) + 1, dtype=tokens.vocabulary.dtype)
+        text[0], text[1:] = end, tokens.ids
+        with progress.task(f"sorting {len(tokens):,} suffixes") as task:
+            # The order goes on across the ends of documents, where no n-gram that anyone asks for does.
+            order, shared = sort_suffixes(
+                text, on_round=lambda depth, rest: task.show(f"depth {depth}, {rest:,} equal")
+            )
+        narrow = np.int32 if len(text) < 1 << 31 else np.int64
+        branches, depths, starts = _by_depth(shared, narrow)
+        neighbours = left_neighbours(text, order, shared, end) if left else None
+        return cls(
+            text, order.astype(narrow), branches, depths, starts, end, len(tokens.vocabulary), tokens.hash, neighbours
+        )
+
+    @cached_property
+    def first(self) -> Ints:
+        """[V + 1] the slot at which the suffixes that begin with each token start."""
+        counts = np.zeros(self.vocabulary_size + 1, dtype=np.int64)
+        heads = np.concatenate([[0], self._branching_at(0)]).astype(np.int64)
+        tokens = self.text[self.positions[heads]].astype(np.int64)
+        counts[tokens + 1] = np.diff(heads, append=len(self))
+        return np.cumsum(counts)
+
+    @cached_property
+    def ranks(self) -> Slots:
+        """[n] the slot of each position: the inverse of `positions`."""
+        ranks = np.empty_like(self.positions)
+        ranks[self.positions] = np.arange(len(self), dtype=ranks.dtype)
+        return ranks
+
+    # runs of slots
+
+    def begin(self, tokens: NDArray[np.integer[Any]]) -> tuple[Ints, Ints]:
+        """The runs of the 1-grams `tokens`."""
+        return self.first[tokens], self.first[tokens.astype(np.int64) + 1]
+
+    def followed(self, low: Ints, high: Ints, depth: int | Ints) -> Ints:
+        """`low`, past the one occurrence of `depth` tokens that nothing follows: the text's end, which sorts first."""
+        first = self.positions.take(np.minimum(low, len(self) - 1))
+        moved: Ints = low + ((low < high) & (first == len(self) - depth))
+        return moved
+
+    def refine(self, low: Ints, high: Ints, depth: int | Ints, tokens: NDArray[np.integer[Any]]) -> tuple[Ints, Ints]:
+        """Of the occurrences of n-grams of `depth` tokens those that go on with `tokens` ([q]); low = high for none."""
+        wanted = tokens.astype(np.int64)
+
+        def token_at(slots: Ints, lanes: Ints) -> NDArray[np.integer[Any]]:
+            return self.text.take(self.positions.take(slots) + _of(depth, lanes))
+
+        low = _bisect(token_at, self.followed(low, high, depth), high, wanted)
+        return low, _end_of_run(token_at, low, high, wanted)
+
+    def join(self, low: Ints, high: Ints, depth: int | Ints, then: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
+        """Of the occurrences of n-grams of `depth` tokens those that go on with the n-grams whose runs are `then`.
+
+        Sorted by what follows, they stand in the order of its ranks: two bisections, however long it is.
+        """
+
+        def rank_at(slots: Ints, lanes: Ints) -> NDArray[np.integer[Any]]:
+            return self.ranks.take(self.positions.take(slots) + _of(depth, lanes))
+
+        low = _bisect(rank_at, self.followed(low, high, depth), high, then[0])
+        return low, _bisect(rank_at, low, high, then[1])
+
+    def find(self, text: NDArray[np.integer[Any]], starts: Ints, lengths: Ints) -> tuple[Ints, Ints]:
+        """The runs of the n-grams `text[starts[j] : starts[j] + lengths[j]]`, [q] each; of length 0 all slots.
+
+        The count is `high - low`. Worked example above: "a b" has the run 0 to 2.
+        """
+        low, high = np.zeros(len(starts), dtype=np.int64), np.full(len(starts), len(self))
+        ids = np.asarray(text).astype(np.int64)
+        known = (ids >= 0) & (ids < self.vocabulary_size)
+        going = np.flatnonzero(lengths > 0)
+        depth = 0
+        # neighbours in the array are neighbours in memory: the n-grams are taken in the order of their first tokens
+        going = going[np.argsort(ids[starts[going]], kind="stable")]
+        while len(going):
+            at = starts[going] + depth
+            fits = known[at]
+            high[going[~fits]] = low[going[~fits]]
+            going, at = going[fits], at[fits]
+            runs = self.begin(ids[at]) if depth == 0 else self.refine(low[going], high[going], depth, ids[at])
+            low[going], high[going] = runs
+            depth += 1
+            going = going[(runs[0] < runs[1]) & (lengths[going] > depth)]
+        return low, high
+
+    # what follows
+
+    def _branching_at(self, depth: int) -> Slots:
+        """[b] ascending, the slots that share exactly `depth` tokens with the one before them."""
+        at = int(np.searchsorted(self.depths, depth))
+        if at == len(self.depths) or self.depths[at] != depth:
+            return self.branches[:0]
+        return self.branches[self.starts[at] : self.starts[at + 1]]
+
+    def types(self, low: Ints, high: Ints, depth: int | Ints) -> Ints:
+        """[q] how many distinct tokens follow each n-gram of `depth` tokens; `low` as `followed` gives it."""
+        if isinstance(depth, int):
+            slots = self._branching_at(depth)
+            after = np.searchsorted(slots, low.astype(slots.dtype), "right")
+            inside = np.searchsorted(slots, high.astype(slots.dtype), "left") - after
+        else:
+            at = np.minimum(np.searchsorted(self.depths, depth), len(self.depths) - 1)
+            begin, end = self.starts[at], self.starts[at + 1]
+            begin = np.where(self.depths[at] == depth, begin, end)
+            after = _bisect(lambda places, _: self.branches.take(places), begin, end, low + 1)
+            inside = _bisect(lambda places, _: self.branches.take(places), after, end, high) - after
+        return np.where(low < high, inside + 1, 0)
+
+    def continuations(self, low: int, high: int, depth: int) -> tuple[Ints, Ints]:
+        """([t] the tokens that follow an n-gram of `depth` tokens, ascending, [t + 1] where the run of each begins).
+
+        Worked example above, "b" (2 to 5): [0, 1, 2] and [2, 3, 4, 5].
+        """
+        low = int(self.followed(np.array([low]), np.array([high]), depth)[0])
+        if low >= high:
+            return np.zeros(0, dtype=np.int64), np.full(1, high)
+        slots = self._branching_at(depth)
+        between = np.searchsorted(slots, np.array([low, high]).astype(slots.dtype), "left")
+        inside = slots[between[0] : between[1]]
+        bounds = np.concatenate([[low], inside[inside > low], [high]]).astype(np.int64)
+        tokens = self.text[self.positions[bounds[:-1]].astype(np.int64) + depth].astype(np.int64)
+        return tokens, bounds
+
+    @cached_property
+    def document_starts(self) -> Ints:
+        """[d] the position in `text` of the end of text before each document."""
+        low, high = self.first[self.end_of_text], self.first[self.end_of_text + 1]
+        ends: Ints = np.sort(self.positions[low:high]).astype(np.int64)
+        return ends[ends < len(self) - 1]
+
+    # on disk
+
+    def save(self, folder: Path) -> None:
+        """Write `text.npy`, `positions.npy`, `branches.npy`, `left.npy` and `index.json` into an existing folder."""
+        arrays = {"text": self.text, "positions": self.positions, "branches": self.branches, "left": self.left}
+        for name, array in arrays.items():
+            if array is not None:
+                np.save(folder / f"{name}.npy", array)
+        content = {
+            "format": _FORMAT,
+            "end_of_text": self.end_of_text,
+            "vocabulary": self.vocabulary_size,
+            "tokens_hash": self.tokens_hash,
+            "text_hash": _hash(self.text),
+            "left": self.left is not None,
+            "depths": self.depths.tolist(),
+            "starts": self.starts.tolist(),
+        }
+        (folder / _INDEX).write_text(json.dumps(content), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> SuffixIndex:
+        """Map what `save` wrote. Raises LmbenchError where the text is not what was indexed, or a file is not whole."""
+        try:
+            content = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+            names = ["text", "positions", "branches", *(["left"] if content["left"] else [])]
+            maps = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
+            text, positions, branches = (np.asarray(maps[name]) for name in names[:3])
+            depths, starts = (np.array(content[name], dtype=np.int64) for name in ("depths", "starts"))
+            end_of_text, vocabulary_size = int(content["end_of_text"]), int(content["vocabulary"])
+            left = np.asarray(maps["left"]) if "left" in maps else None
+            tokens_hash = str(content["tokens_hash"])
+            index = cls(text, positions, branches, depths, starts, end_of_text, vocabulary_size, tokens_hash, left)
+            text_hash = content["text_hash"]
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            raise LmbenchError(f"{folder}: not a whole suffix index ({error}); fit the model again") from None
+        if _hash(index.text) != text_hash:
+            raise LmbenchError(f"{folder / 'text.npy'} is not the text that was indexed; fit the model again")
+        index._check(folder)
+        return index
+
+    def _check(self, folder: Path) -> None:
+        """Raise LmbenchError where the sorted positions, at a sample of slots, are not those of the text."""
+        size = len(self)
+        slots = np.unique(np.linspace(0, size - 1, _SAMPLED).astype(np.int64))
+        whole = len(self.positions) == size and len(self.branches) == size - 1 == int(self.starts[-1])
+        whole = whole and (self.left is None or len(self.left) == size)
+        if whole:
+            positions = self.positions[slots]
+            inside = bool(((positions >= 0) & (positions < size)).all())
+            whole = inside and bool((np.diff(self.text[positions].astype(np.int64)) >= 0).all())
+        if not whole:
+            raise LmbenchError(f"{folder / 'positions.npy'} does not fit {folder / 'text.npy'}; fit the model again")
+
+
+def _of(depth: int | Ints, lanes: Ints) -> int | Ints:
+    return depth if isinstance(depth, int) else depth[lanes]
+
+
+def _bisect(value_at: ValueAt, low: Ints, high: Ints, wanted: Ints) -> Ints:
+    """[q] the first slot from `low` to `high` whose value, ascending there, is not below `wanted`; `high` for none."""
+    found = low.copy()
+    lanes = np.flatnonzero(low < high)
+    base, width, goal = low[lanes], (high - low)[lanes], wanted[lanes]
+    while len(lanes):
+        half = width >> 1
+        middle = base + half
+        less = value_at(middle, lanes) < goal
+        base = np.where(less, middle + 1, base)
+        width = np.where(less, width - half - 1, half)
+        open_ = width > 0
+        if not open_.all():
+            found[lanes[~open_]] = base[~open_]
+            lanes, base, width, goal = lanes[open_], base[open_], width[open_], goal[open_]
+    return found
+
+
+def _end_of_run(value_at: ValueAt, low: Ints, high: Ints, value: Ints) -> Ints:
+    """[q] the end of the run of `value` that begins at `low`, if one does: by doubling steps, as most are short."""
+    ends = low.copy()
+    going = np.flatnonzero(low < high)
+    going = going[value_at(low[going], going) == value[going]]
+    ends[going] += 1
+    limit, step = high.copy(), 1
+    while len(going):
+        going = going[ends[going] < high[going]]
+        probe = np.minimum(ends[going] + step, high[going]) - 1
+        same = value_at(probe, going) == value[going]
+        limit[going[~same]] = probe[~same]
+        going, probe = going[same], probe[same]
+        ends[going] = probe + 1
+        step *= 2
+    open_ = np.flatnonzero((ends > low) & (ends < limit))
+    ends[open_] = _bisect(
+        lambda slots, lanes: value_at(slots, open_[lanes]), ends[open_], limit[open_], value[open_] + 1
+    )
+    return ends
+
+
+def _by_depth(shared: Ints, dtype: type[np.signedinteger[Any]]) -> tuple[Slots, Ints, Ints]:
+    """The slots from 1 on by (shared, slot), the distinct values of `shared`, and where the slots of each start."""
+    keys = shared[1:]
+    # numpy sorts 16-bit keys by counting, in a few passes; the rare deeper ones sort among themselves
+    shallow = np.argsort(np.minimum(keys, 0xFFFF).astype(np.uint16), kind="stable")
+    deep = int(np.searchsorted(keys[shallow], 0xFFFF)) if int(keys.max(initial=0)) >= 0xFFFF else len(keys)
+    tail = shallow[deep:]
+    shallow[deep:] = tail[np.argsort(keys[tail], kind="stable")]
+    depths, starts = np.unique(keys[shallow], return_index=True)
+    branches: Slots = (shallow + 1).astype(dtype)
+    return branches, depths.astype(np.int64), np.append(starts, len(keys)).astype(np.int64)
+
+
+def left_neighbours(text: Ids, positions: Ints, shared: Ints, end_of_text: int) -> NDArray[np.uint8]:
+    """[n] uint8, cut at 255: how many tokens each suffix shares with the last before it of the same left neighbour.
+
+    Of a run of slots that share k tokens, those whose value is below k stand each for another left
+    neighbour: N1+(. w1..wk), Kneser and Ney's continuation count, is a count of small values.
+    An n-gram that begins a document has nothing before it and keeps its count (Chen & Goodman
+    1998, section 3.1.3): beyond the end of text itself, every slot there counts.
+
+    Worked example above: 255 0 1? for "b": left neighbours are a and b, N1+(. b) = 2.
+    """
+    # The suffixes one token longer to the left stand in the same order where that token is the same.
+    by_position = np.empty(len(text), dtype=np.uint8)
+    by_position[positions] = np.minimum(shared, 255).astype(np.uint8)
+    before = np.zeros(len(text), dtype=np.uint8)
+    longer = by_position[:-1]
+    before[1:] = np.where(longer == 255, 255, np.maximum(longer, 1) - 1)
+    before[0] = 1
+    beginning = text == end_of_text
+    before[beginning] = np.minimum(before[beginning], 1)
+    return before[positions]
+
+
+def _hash(text: Ids) -> str:
+    digest = hashlib.sha256()
+    width = 1 << 24
+    for start in range(0, len(text), width):
+        digest.update(np.ascontiguousarray(text[start : start + width]).data)
+    return digest.hexdigest()
