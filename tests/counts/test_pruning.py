@@ -131,7 +131,8 @@ def test_storage_changes_little_and_survives_saving(storage: str, close: float, 
 
 def test_pruning_both_ways_weighs_contexts_by_their_own_frequency() -> None:
     """Of a model pruned by count, entropy pruning keeps the trigrams that the formula, worked out one by one, keeps."""
-    train = sample(5, 900)
+    letters = Vocabulary((*(b"%d" % i for i in range(20)), b""), 20)
+    train = tokens_of([(np.random.default_rng(5).zipf(1.5, 1500) % 20).tolist()], letters)
     spec = "ngram(order=3, smoothing=witten_bell, prune=[0, 1]{})"
     model = fitted(spec.format(""), train, train).model
     bigrams = grams(train, 2)[1]
