@@ -322,7 +322,7 @@ def left_neighbours(text: Ids, positions: Ints, shared: Ints, end_of_text: int) 
     An n-gram that begins a document has nothing before it and keeps its count (Chen & Goodman
     1998, section 3.1.3): beyond the end of text itself, every slot there counts.
 
-    Worked example above: 255 0 1? for "b": left neighbours are a and b, N1+(. b) = 2.
+    Worked example above: 0 1 0 for "b", two of them below 1: its left neighbours are a and b.
     """
     # The suffixes one token longer to the left stand in the same order where that token is the same.
     by_position = np.empty(len(text), dtype=np.uint8)

@@ -31,7 +31,9 @@ from lmbench.training.options import Training
 __all__ = ["Neural"]
 
 SECONDS = {"cpu": 45.0, "cuda": 60.0}  # the budget of a run that sets none
-BATCH = {"cpu": 2_048, "cuda": 65_536}  # tokens in a step
+BATCH = {"cpu": 2_048, "cuda": 16_384}  # tokens in a step
+LARGE_BATCH = {"cpu": 2_048, "cuda": 65_536}  # and for a text that is large enough not to be read over and over
+LARGE_TEXT = 10_000_000
 BLOCK = 64  # places that a recurrent net reads at once when asked for the next token
 SHARED = frozenset(field.name for field in fields(Training))
 
@@ -101,9 +103,8 @@ class Neural:
     def _build(self, train: Tokens) -> tuple[Net, list[str]]:
         """The untrained net on the device, sized for the text."""
         runtime = self.runtime
-        setting = Setting(
-            len(train.vocabulary), len(train), runtime.device, runtime.train_seconds, runtime.train_tokens
-        )
+        limits = self._budget(self.training.batch or BATCH[runtime.device])
+        setting = Setting(len(train.vocabulary), len(train), runtime.device, limits.seconds, limits.tokens)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(runtime.seed)
             net, options = build(self.architecture, setting, self.options)
@@ -120,7 +121,8 @@ class Neural:
         again (nor so few that a step is not worth its overhead)."""
         if self.training.batch is not None:
             return max(1, self.training.batch // length)
-        return max(1, min(BATCH[self.runtime.device], max(text, 256)) // length)
+        measure = (LARGE_BATCH if text >= LARGE_TEXT else BATCH)[self.runtime.device]
+        return max(1, min(measure, max(text, 256)) // length)
 
     def _budget(self, batch: int) -> Budget:
         if self.training.steps is not None:

@@ -36,9 +36,8 @@ class Minimal(Recurrent):
 
     @classmethod
     def sizes(cls, setting: Setting, given: dict[str, Any]) -> dict[str, Any]:
-        if setting.device == "cpu":
-            return {}
-        return {"layers": 6, "width": 512, "back": 512, "dropout": 0.2 if setting.train_tokens < 5_000_000 else 0.0}
+        size = {} if setting.device == "cpu" else {"layers": 6, "width": 512, "back": 512}
+        return {"dropout": setting.dropout, **size}
 
     def cell(self, gated: Tensor) -> tuple[Tensor, Tensor]:
         """[..., gates x inner] -> what is kept of the state, a in 0 .. 1, and what is added to it, b: [..., inner]."""

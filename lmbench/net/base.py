@@ -21,7 +21,7 @@ from lmbench.errors import UsageError
 class Setting:
     """What a net is sized for: the vocabulary, the length of the training text, the device and the budget.
 
-    `seconds` and `tokens` are the training budget; None where the other one rules.
+    `seconds` and `tokens` are the training budget; None where there is no limit of that kind.
     """
 
     vocabulary: int
@@ -29,6 +29,18 @@ class Setting:
     device: str = "cpu"
     seconds: float | None = None
     tokens: int | None = None
+
+    @property
+    def epochs(self) -> float:
+        """Roughly how often training will read the text, at the speed of a net that suits the device."""
+        speed = 20_000 if self.device == "cpu" else 1_000_000  # tokens/s
+        allowed = [limit for limit in (self.tokens, self.seconds and self.seconds * speed) if limit is not None]
+        return min(allowed, default=0.0) / max(1, self.train_tokens)
+
+    @property
+    def dropout(self) -> float:
+        """None for a text read once or twice, up to 0.3 for one read more than thirty times."""
+        return next((rate for epochs, rate in ((30, 0.3), (10, 0.2), (3, 0.1)) if self.epochs > epochs), 0.0)
 
 
 class Net(nn.Module):

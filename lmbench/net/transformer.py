@@ -39,13 +39,13 @@ class Transformer(Net):
     2021), output projections that start at zero, and no biases.
 
     Args:
-        layers: blocks.
-        heads: attention heads in a block; the width is a multiple of it. none: one per 32 or 64 of the width.
-        width: length of the vector at each place.
-        context: the most tokens a prediction looks back on.
+        layers: blocks; left out, more on a GPU.
+        heads: attention heads in a block; the width is a multiple of it. none: one per 64 of the width.
+        width: length of the vector at each place; left out, more on a GPU.
+        context: the most tokens a prediction looks back on; left out, more on a GPU.
         convolution: places, the last one included, that a causal convolution mixes into each embedding before the
             first block; 1: none.
-        dropout: share of the activations set to zero in training, against overfitting on a small text.
+        dropout: share of the activations set to zero in training; left out, 0 to 0.3 by how often the text is read.
         position: how a place is told apart: rotated queries and keys, a learned vector each, or not at all.
         tied: one table for the embedding and for the output layer; none: where it saves more than half of the weights.
         softcap: bound the logits smoothly to -softcap .. softcap; none: unbounded.
@@ -61,7 +61,7 @@ class Transformer(Net):
         layers: int = 4,
         heads: int | None = None,
         width: int = 128,
-        context: int = 256,
+        context: int = 128,
         convolution: int = 4,
         dropout: float = 0.0,
         position: Literal["rope", "learned", "none"] = "rope",
@@ -73,7 +73,7 @@ class Transformer(Net):
         in_range(1, None, layers=layers, heads=heads, width=width, context=context, convolution=convolution)
         in_range(0, 1, dropout=dropout)
         in_range(1, None, softcap=softcap)
-        heads = heads or max(1, width // (64 if width >= 512 else 32))
+        heads = heads or max(1, width // 64)
         if width % heads:
             raise UsageError(f"transformer: width {width} is not a multiple of heads {heads}")
         if position == "rope" and (width // heads) % 2:
@@ -108,8 +108,10 @@ class Transformer(Net):
                 "tied": True,
             }
         if setting.device == "cpu":
-            return {}
-        return {"layers": 8, "width": 512, "context": 512, "dropout": 0.2 if setting.train_tokens < 5_000_000 else 0.0}
+            return {"dropout": setting.dropout}
+        sizes = ((30_000_000, (12, 768, 1024)), (3_000_000, (8, 512, 512)), (0, (6, 384, 256)))
+        layers, width, context = next(size for least, size in sizes if setting.train_tokens >= least)
+        return {"layers": layers, "width": width, "context": context, "dropout": setting.dropout}
 
     def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
         place = torch.arange(ids.shape[1], device=ids.device) if documents is None else places(documents)
@@ -254,9 +256,11 @@ def rotate(x: Tensor, rotation: Tensor) -> Tensor:
 
 def initialise(module: nn.Module, style: Style, layers: int) -> None:
     """GPT-2: normal with deviation 0.02, outputs of the 2 x layers sub-blocks scaled down by their root number.
-    Modern: unit variance kept through each matrix, outputs zero."""
+    Modern: unit variance kept through each matrix and in the embeddings (a tied table counts as a matrix), what a
+    block adds zero."""
     if isinstance(module, nn.Embedding | nn.Linear):
-        deviation = 0.02 if style == GPT2 or isinstance(module, nn.Embedding) else module.weight.shape[1] ** -0.5
+        deviation = module.weight.shape[1] ** -0.5 if isinstance(module, nn.Linear) else 1.0
+        deviation = 0.02 if style == GPT2 else deviation
         nn.init.normal_(module.weight, std=deviation)
         if isinstance(module, nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)

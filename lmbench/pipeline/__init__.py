@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lmbench.pipeline.job import ESTIMATORS, MODELS, Plan
+from lmbench.pipeline.training_text import training_index
 from lmbench.pipeline.work import Interrupted, OnRow, Run, load_model, resume, run
 
 __all__ = [
@@ -13,7 +14,7 @@ __all__ = [
     "Plan",
     "Run",
     "load_model",
-    "load_tokenizer",
     "resume",
     "run",
+    "training_index",
 ]

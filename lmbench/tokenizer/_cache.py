@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmbench.corpus.cache import cached, key_of
+from lmbench.corpus.cache import cached, check, key_of
 from lmbench.progress import Progress, Silent
 from lmbench.spec import Spec, parse
 from lmbench.tokenizer import tokenizers
@@ -63,8 +63,21 @@ def encoded(tokenizer: Tokenizer, text: Text, cache: Path, progress: Progress | 
     def build(folder: Path) -> None:
         tokenizer.encode(text, folder, shown)
 
-    key = key_of(_FORMAT, _library(), tokenizer.hash, text.hash, text.lines)
-    return cached(cache / "tokens", key, build, Tokens.load)
+    return cached(cache / "tokens", _tokens_key(tokenizer, text.hash, text.lines), build, Tokens.load)
+
+
+def kept(tokenizer: Tokenizer, text_hash: str, lines: bool, cache: Path) -> Tokens | None:
+    """The tokens of a text that was encoded before, of which only the hash is known; None where they are not kept."""
+    entry = cache / "tokens" / _tokens_key(tokenizer, text_hash, lines)
+    try:
+        check(entry)
+        return Tokens.load(entry)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _tokens_key(tokenizer: Tokenizer, text_hash: str, lines: bool) -> str:
+    return key_of(_FORMAT, _library(), tokenizer.hash, text_hash, lines)
 
 
 def _library() -> str:

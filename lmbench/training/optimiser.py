@@ -7,7 +7,7 @@ from torch.optim import AdamW, Muon, Optimizer
 
 from lmbench.net.base import Net
 
-TABLE_RATE = 1.0  # AdamW's learning rate for embeddings and output layer, as a multiple of Muon's
+TABLE_RATE = 3.0  # AdamW's learning rate for embeddings and output layer, as a multiple of Muon's
 
 
 def optimisers(net: Net, learning_rate: float, weight_decay: float, fused: bool) -> list[Optimizer]:

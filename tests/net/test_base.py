@@ -61,6 +61,14 @@ def test_muon_is_given_the_hidden_matrices_only() -> None:
     assert [id(p) for p in net.matrices()] == [id(net.matrix.weight)]
 
 
+def test_a_text_that_is_read_often_is_read_with_dropout() -> None:
+    assert Setting(3, 1_000, tokens=2_000).dropout == 0.0
+    assert Setting(3, 1_000, tokens=5_000).dropout == 0.1
+    assert Setting(3, 1_000, tokens=50_000, seconds=1e9).dropout == 0.3
+    assert Setting(3, 20_000, seconds=10).epochs == 10.0
+    assert Setting(3, 0).epochs == 0.0
+
+
 def test_what_the_user_gives_stands_above_what_fits() -> None:
     gpu = Setting(3, 100, device="cuda")
     assert build(Small, gpu, {})[1] == {"width": 4}

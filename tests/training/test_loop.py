@@ -33,7 +33,7 @@ TRAIN, VALID = text(0, 400, 30, 70), text(50, 120)
 TOKENS = 4_000
 
 
-PATIENT, ALONE, SHORT = Training(patience=100), Runtime(), Budget(tokens=TOKENS)
+PATIENT, ALONE, SHORT = Training(patience=100, precision="float32"), Runtime(), Budget(tokens=TOKENS)
 
 
 def made(

@@ -1,0 +1,117 @@
+"""`lmbench count`: what the training text of a run says of a phrase."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from lmbench.pipeline.concordance import Concordance
+
+__all__ = ["count"]
+
+PANEL = "Look at a run"
+
+
+def count(
+    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")],
+    text: Annotated[str, typer.Argument(help="The phrase to count.")],
+    top: Annotated[int, typer.Option(min=0, help="How many of the tokens that follow it.")] = 10,
+    examples: Annotated[int, typer.Option(min=0, help="How many of the places where it stands.")] = 5,
+    json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+) -> None:
+    """Count a phrase in the training text: how often it occurs, what follows it, and where it stands.
+
+    Matches begin and end where tokens do. The first question indexes the text, and keeps the index in the run's
+    folder; a run of the model suffix has it already.
+
+    [bold]Examples[/bold]
+
+      lmbench count latest 'the queen ordered the'
+
+      lmbench count latest 'the queen' --top 30 --examples 20
+    """
+    from lmbench import pipeline, store
+    from lmbench.cli._progress import shown_on
+    from lmbench.pipeline.concordance import concordance
+    from lmbench.tokenizer._cache import load_tokenizer
+
+    folder = store.find_run(run, out)
+    tokenizer = load_tokenizer(folder / "tokenizer")
+    with shown_on(sys.stderr, quiet) as (progress, _):
+        index = pipeline.training_index(folder, progress)
+    found = concordance(index, tokenizer, text, top=top, examples=examples)
+    if json:
+        content = {**asdict(found), "sparse": found.sparse}
+        sys.stdout.write(json_.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+        return
+    _show(found)
+
+
+def _show(found: Concordance) -> None:
+    from rich.text import Text
+
+    from lmbench.cli._phrases import quoted
+    from lmbench.report.screen import console_for
+
+    console = console_for(sys.stdout)
+    times = "once" if found.count == 1 else f"{found.count:,} times"
+    where = f"in {found.training_tokens:,} training tokens"
+    console.print(Text(f"{quoted(found.phrase)} occurs {times} {where}" if found.count else _missing(found, where)))
+    if found.unknown:
+        console.print(Text(f"{found.unknown} of its tokens are outside the vocabulary, and stand for any that is"))
+    if found.continuations:
+        kinds = "one token only" if found.sparse else f"{found.types:,} different tokens"
+        console.print(Text(f"\nfollowed by {kinds}"))
+        console.print(_following(found))
+    if found.examples:
+        console.print()
+        console.print(_places(found))
+
+
+def _missing(found: Concordance, where: str) -> str:
+    from lmbench.cli._phrases import quoted
+
+    line = f"{quoted(found.phrase)} does not occur {where}"
+    if not found.suffix_count:
+        return line
+    times = "once" if found.suffix_count == 1 else f"{found.suffix_count:,} times"
+    return f"{line}; the longest end of it that does is {quoted(found.suffix or '')}, {times}"
+
+
+def _following(found: Concordance) -> Any:
+    from rich.text import Text
+
+    from lmbench.cli._phrases import quoted, table
+
+    grid = table()
+    grid.add_column("next token")
+    grid.add_column("count", justify="right")
+    grid.add_column("probability", justify="right")
+    for item in found.continuations:
+        shown = "(end of text)" if item.end else quoted(item.token)
+        grid.add_row(Text(shown), f"{item.count:,}", f"{item.probability:.4f}")
+    return grid
+
+
+def _places(found: Concordance) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    from lmbench.cli._phrases import flat
+
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(justify="right", style="dim", no_wrap=True)
+    grid.add_column(justify="right", no_wrap=True, overflow="crop")
+    grid.add_column(no_wrap=True, overflow="crop")
+    for item in found.examples:
+        line = Text(flat(item.phrase).lstrip(), style="bold") + Text(flat(item.right), style="none")
+        grid.add_row(f"document {item.document:,}", Text(flat(item.left)), line)
+    return grid

@@ -1,0 +1,194 @@
+"""A weighted sum of models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmbench.errors import LmbenchError, UsageError
+from lmbench.model._buckets import Buckets
+from lmbench.model._components import (
+    fit_component,
+    load_component,
+    make_component,
+    refit_component,
+    save_component,
+)
+from lmbench.model.base import Model, ModelCard
+from lmbench.progress import Progress
+from lmbench.runtime import Runtime
+from lmbench.spec import Spec
+from lmbench.tokens import Tokens
+
+__all__ = ["Mixture"]
+
+_ROUNDS = 500
+_PRIOR = 5.0  # tokens' worth of the weights over all buckets that each bucket starts with
+_LEAST = 1e-6
+_TUNING_TOKENS = 1_000_000
+
+
+class Mixture:
+    """Linear mixture: p(w | h) = sum of l_m p_m(w | h) over models of any kind, n-gram or net; weights by EM.
+
+    Jelinek & Mercer 1980; the weights maximise the likelihood of the validation text. They may
+    depend on the context by buckets, each of which has its own: `position`, the place in the
+    document by powers of two, or `match`, the longest context that the n-gram model of highest
+    order has met, and its back-off weight. Settings that the models themselves choose on validation
+    are chosen before. Where counts are taken anew on more text, the weights stay.
+    Worked example: weights 0.75 and 0.25, probabilities 0.1 and 0.5: 0.75 * 0.1 + 0.25 * 0.5 = 0.2.
+
+    Args:
+        models: the models, two or more: [ngram(order=3), transformer]
+        buckets: what the weights depend on; none: nothing; auto: match where there is an n-gram
+    """
+
+    def __init__(
+        self,
+        models: list[Spec],
+        buckets: Literal["auto", "position", "match"] | None = "auto",
+        runtime: Runtime | None = None,
+    ) -> None:
+        if len(models) < 2:
+            raise UsageError("mixture: models must be two or more, e.g. models=[ngram(order=3), ngram(order=5)]")
+        self.specs = models
+        self.kind = buckets
+        self.components: list[Model] = [
+            make_component(spec, str(number), runtime or Runtime()) for number, spec in enumerate(models)
+        ]
+        self.weights = np.full((1, len(models)), 1 / len(models))
+        self.card = ModelCard()
+        self._buckets: Buckets | None = None
+
+    @property
+    def buckets(self) -> Buckets:
+        if self._buckets is None:
+            self._buckets = Buckets(self.kind, self.components)
+        return self._buckets
+
+    def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
+        with progress.task("mixture", len(self.specs)) as task:
+            for number, spec in enumerate(self.specs):
+                task.show(str(spec))
+                self.components[number] = fit_component(self.components[number], spec, train, valid, progress)
+                task.advance()
+        self._buckets = None
+        notes = []
+        sample = valid.head(_TUNING_TOKENS)
+        if len(sample):
+            scores = np.stack([component.log_probs(sample, progress) for component in self.components], axis=1)
+            self.weights = mixture_weights(scores, self.buckets.of(sample), len(self.buckets))
+        else:
+            self.weights = np.full((len(self.buckets), len(self.specs)), 1 / len(self.specs))
+            notes.append("mixture weights are equal: there is no validation text for EM")
+        self._describe(notes)
+        return self
+
+    def _describe(self, notes: list[str]) -> None:
+        cards = [component.card for component in self.components]
+        contexts = [card.context for card in cards]
+        strides = [card.stride for card in cards if card.stride is not None]
+        reach = [context for context in contexts if context is not None]
+        parameters = [card.parameters for card in cards if card.parameters is not None]
+        stored = [card.stored_ngrams for card in cards if card.stored_ngrams is not None]
+        self.card = ModelCard(
+            parameters=sum(parameters) if parameters else None,
+            stored_ngrams=sum(stored) if stored else None,
+            context=max(reach) if len(reach) == len(cards) else None,
+            adaptive=any(card.adaptive for card in cards),
+            smoothed=any(card.smoothed for card in cards),
+            dtype="float64" if all(card.dtype == "float64" for card in cards) else "float32",
+            stride=max(strides, default=None),
+            training={
+                "buckets": self.buckets.kind,
+                "weights": self.weights.tolist() if len(self.weights) > 1 else self.weights[0].tolist(),
+                "models": [{"model": str(s), **card.training} for s, card in zip(self.specs, cards, strict=True)],
+            },
+            notes=list(dict.fromkeys([*notes, *(note for card in cards for note in card.notes)])),
+        )  # fmt: skip
+
+    def refit(self, train: Tokens, progress: Progress) -> None:
+        """Fit anew the models that can be, with the settings they chose, and keep the weights."""
+        anew = [refit_component(component, train, progress) for component in self.components]
+        before = [str(spec) for spec, done in zip(self.specs, anew, strict=True) if not done]
+        self._buckets = None
+        self._describe([f"not fitted anew on train and validation: {', '.join(before)}"] if before else [])
+
+    def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
+        log_weights = np.log(self.weights)[self.buckets.of(tokens)]
+        total = np.full(len(tokens), -np.inf)
+        for number, component in enumerate(self.components):
+            total = np.logaddexp(total, log_weights[:, number] + component.log_probs(tokens, progress))
+        return total
+
+    def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        log_weights = np.log(self.weights)[self.buckets.after(context)]
+        scores = np.stack([component.next_log_probs(context) for component in self.components], axis=1)
+        total: NDArray[np.float64] = np.logaddexp.reduce(scores + log_weights, axis=1)
+        return total
+
+    def save(self, folder: Path) -> None:
+        for number, component in enumerate(self.components):
+            save_component(component, folder / str(number))
+        state = {
+            "models": [str(spec) for spec in self.specs],
+            "buckets": self.buckets.kind,
+            "weights": self.weights.tolist(),
+        }
+        (folder / "mixture.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
+        self.card.save(folder / "card.json")
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Self:
+        path = folder / "mixture.json"
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            loaded = [load_component(spec, folder / str(n), device) for n, spec in enumerate(state["models"])]
+            fitted = cls.__new__(cls)
+            fitted.specs = [spec for spec, _ in loaded]
+            fitted.components = [component for _, component in loaded]
+            fitted.kind = state["buckets"]
+            fitted._buckets = None
+            fitted.weights = np.array(state["weights"], dtype=np.float64)
+            if fitted.weights.shape != (len(fitted.buckets), len(loaded)):
+                raise ValueError(f"weights of shape {fitted.weights.shape}")
+            path = folder / "card.json"
+            fitted.card = ModelCard.load(path)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LmbenchError(f"{path}: not a whole saved mixture ({error}); fit it again") from None
+        return fitted
+
+
+def mixture_weights(log_probs: NDArray[np.float64], buckets: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """[count, m] weights at the maximum of the likelihood of n tokens, by EM; each bucket's sum to one.
+
+    `log_probs`: [n, m] nats under each model; `buckets`: [n]. A bucket begins with `_PRIOR` tokens
+    that came from the models as all tokens did, and one that no token reaches stays at that.
+    The likelihood is concave in the weights, so that where EM starts does not matter.
+
+    Worked example: one bucket, two tokens with probabilities (0.5, 0) and (0, 0.5): both weights 0.5.
+    """
+    peaks = log_probs.max(axis=1)
+    possible = np.isfinite(peaks)
+    probs = np.exp(log_probs[possible] - peaks[possible, None])
+    places = buckets[possible]
+    models = probs.shape[1]
+    weights = np.full((count, models), 1 / models)
+    previous = -np.inf
+    for _ in range(_ROUNDS):
+        parts = weights[places] * probs
+        sums = parts.sum(axis=1)
+        likelihood = float(np.log(sums).sum()) / max(1, len(sums))
+        if likelihood - previous < 1e-8:
+            break
+        previous = likelihood
+        parts /= sums[:, None]
+        shares = np.stack([np.bincount(places, parts[:, number], count) for number in range(models)], axis=1)
+        shares += _PRIOR * shares.sum(axis=0) / max(1.0, shares.sum())
+        weights = (shares / shares.sum(axis=1, keepdims=True)).clip(min=_LEAST)
+        weights /= weights.sum(axis=1, keepdims=True)
+    return weights

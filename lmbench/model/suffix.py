@@ -1,0 +1,163 @@
+"""Contexts of any length, counted where they stand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lmbench.counts.suffix_index import SuffixIndex
+from lmbench.counts.suffix_matches import Matches
+from lmbench.errors import LmbenchError, UsageError
+from lmbench.model._suffixes import (
+    SETTINGS,
+    PitmanYor,
+    Rule,
+    distribution,
+    maximum_likelihood,
+    mixed,
+    observed,
+    tuned,
+    untuned,
+)
+from lmbench.model.base import ModelCard
+from lmbench.progress import Progress
+from lmbench.tokens import Tokens
+
+__all__ = ["Suffix"]
+
+TUNING_TOKENS = 100_000
+_MAX_DEPTH = 128
+_STATE = "suffix.json"
+
+
+class Suffix:
+    """The longest suffix of the context that was seen in training, found in a suffix array (infini-gram).
+
+    Without smoothing, p(w | h) is the count ratio of that suffix alone (Liu et al. 2024): a
+    distribution, but most tokens have probability zero. An estimate is sparse where a single
+    token has ever followed the suffix; the card says how many are, and how often they are right.
+    With smoothing, all suffixes are interpolated, from the longest down to the empty one and to
+    the uniform distribution, with settings at the maximum of the validation likelihood.
+
+    Args:
+        smoothing: none, or pitman_yor (discount and strength by length; counts between Kneser-Ney's and the raw ones)
+        depth: suffixes of every length up to this are interpolated, and the longest one beyond, 1 to 128
+    """
+
+    def __init__(self, smoothing: Literal["none", "pitman_yor"] = "none", depth: int = 16) -> None:
+        if not 1 <= depth <= _MAX_DEPTH:
+            raise UsageError(f"suffix: depth must be 1 to {_MAX_DEPTH}, not {depth}")
+        self.smoothing = smoothing
+        self.depth = depth
+        self.card = ModelCard(smoothed=smoothing != "none")
+        self._index: SuffixIndex | None = None
+        self._settings = untuned()
+
+    @property
+    def index(self) -> SuffixIndex:
+        if self._index is None:
+            raise RuntimeError("a suffix model is fitted before it is asked")
+        return self._index
+
+    @property
+    def _rule(self) -> Rule:
+        return maximum_likelihood if self.smoothing == "none" else PitmanYor(self._settings)
+
+    def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
+        self.refit(train, progress)
+        valid = valid.head(TUNING_TOKENS)
+        if self.smoothing == "none":
+            settings, notes = self._sparsity(valid)
+        else:
+            settings, notes = self._tune(valid, progress)
+        self.card = ModelCard(
+            stored_ngrams=len(self.index),
+            smoothed=self.smoothing != "none",
+            training={"tokens": len(train), **settings},
+            notes=notes,
+        )
+        return self
+
+    def refit(self, train: Tokens, progress: Progress) -> None:
+        """Index `train`, keeping the settings that `fit` chose."""
+        if not len(train):
+            raise LmbenchError("suffix: the training text has no tokens; give a longer text")
+        self._index = SuffixIndex.build(train, progress, left=self.smoothing != "none")
+        self.card.stored_ngrams = len(self._index)
+        self.card.training["tokens"] = len(train)
+
+    def _tune(self, valid: Tokens, progress: Progress) -> tuple[dict[str, Any], list[str]]:
+        notes = []
+        if len(valid):
+            with progress.task("settings", 1) as task:
+                levels = list(observed(self.index, self._matches(valid.ids)))
+                self._settings = tuned(levels, len(valid), self.index.vocabulary_size)
+                task.advance()
+        else:
+            notes.append("suffix: no validation text, settings left where they start")
+        return {"settings_columns": list(SETTINGS), "settings": self._settings.tolist()}, notes
+
+    def _sparsity(self, valid: Tokens) -> tuple[dict[str, Any], list[str]]:
+        if not len(valid):
+            return {}, []
+        types, length = torch.zeros(2, len(valid) + 1, dtype=torch.float64)
+        seen_after = torch.zeros(len(valid) + 1, dtype=torch.bool)
+        for level, seen in observed(self.index, self._matches(valid.ids)):
+            positions = torch.from_numpy(level.positions)
+            types[positions], seen_after[positions] = seen.types, seen.count > 0
+            length[positions] = torch.as_tensor(level.depth, dtype=torch.float64)
+        sparse = types[1:] == 1
+        share = float(sparse.double().mean())
+        found = {
+            "valid_sparse": share,
+            "valid_sparse_right": float(seen_after[1:][sparse].double().mean()) if share else None,
+            "valid_suffix_length": float(length[1:].mean()),
+            "valid_zero": float((~seen_after[1:]).double().mean()),
+        }
+        right = f", and right for {found['valid_sparse_right']:.1%} of them" if share else ""
+        note = (
+            f"suffix: the longest suffix seen has {found['valid_suffix_length']:.1f} tokens on average; on validation "
+            f"{share:.1%} of the estimates are sparse (one token has all the count){right}"
+        )
+        return found, [note]
+
+    def _matches(self, ids: NDArray[np.integer[Any]]) -> Matches:
+        return Matches(self.index, np.concatenate([[self.index.end_of_text], ids]), self.depth)
+
+    def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
+        if not len(tokens):
+            return np.zeros(0, dtype=np.float64)
+        with progress.task("scoring") as task:
+            levels = observed(self.index, self._matches(tokens.ids))
+            probs = mixed(levels, self._rule, len(tokens), self.index.vocabulary_size)
+            task.advance()
+        return probs.log().numpy()
+
+    def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        document = np.concatenate([[self.index.end_of_text], np.asarray(context, dtype=np.int64)])
+        return distribution(self.index, document, self._rule, self.depth).log().numpy()
+
+    def save(self, folder: Path) -> None:
+        (folder / "index").mkdir()
+        self.index.save(folder / "index")
+        state = {"smoothing": self.smoothing, "depth": self.depth, "settings": self._settings.tolist()}
+        (folder / _STATE).write_text(json.dumps(state), encoding="utf-8")
+        self.card.save(folder / "card.json")
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "cpu") -> Self:
+        path = folder / _STATE
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            model = cls(state["smoothing"], int(state["depth"]))
+            model._settings = torch.tensor(state["settings"], dtype=torch.float64).reshape(untuned().shape)
+            model.card = ModelCard.load(folder / "card.json")
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, UsageError) as error:
+            raise LmbenchError(f"{path}: not a whole suffix model ({error}); fit it again") from None
+        model._index = SuffixIndex.load(folder / "index")
+        return model

@@ -1,0 +1,93 @@
+"""The text that a run's models were trained on, indexed, so that it can be asked what it holds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from lmbench import store
+from lmbench.corpus import default_cache
+from lmbench.counts.suffix_index import SuffixIndex
+from lmbench.errors import LmbenchError
+from lmbench.pipeline.job import Plan, prepare
+from lmbench.progress import Progress, Silent
+from lmbench.spec import parse
+from lmbench.store import Record
+from lmbench.tokenizer._cache import kept, load_tokenizer
+from lmbench.tokens import Tokens
+
+KEPT = "suffix"
+_REMEDY = "run again with --model suffix, which keeps it in the run's folder"
+
+
+def training_index(folder: Path, progress: Progress | None = None) -> SuffixIndex:
+    """The suffix index of the training tokens of the run in `folder` (with those of validation, where models had both).
+
+    It is that of a `suffix` model of the run, or the one an earlier question left in FOLDER/suffix;
+    else it is built, of the tokens in the cache or of the source that the record names, and left
+    there. Raises LmbenchError where none of them has the tokens whose hash is on the record's card.
+    """
+    record = store.read_record(folder)
+    for row in record.rows:
+        index = folder / row.folder / "index"
+        if parse(row.model).name == "suffix" and index.is_dir():
+            return _checked(SuffixIndex.load(index), index, record)
+    if (folder / KEPT).is_dir():
+        return _checked(SuffixIndex.load(folder / KEPT), folder / KEPT, record)
+    progress = progress or Silent()
+    index_of_text = SuffixIndex.build(_tokens(folder, record, progress), progress)
+    _keep(index_of_text, folder / KEPT)
+    return index_of_text
+
+
+def _checked(index: SuffixIndex, folder: Path, record: Record) -> SuffixIndex:
+    # of train + valid together the card has no hash
+    if not record.card.refit and index.tokens_hash != record.card.train.tokens_hash:
+        raise LmbenchError(f"{folder} is not an index of this run's training text; delete it and ask again")
+    return index
+
+
+def _tokens(folder: Path, record: Record, progress: Progress) -> Tokens:
+    plan = Plan(**record.plan)  # type: ignore[arg-type]
+    card = record.card
+    cache = Path(plan.cache) if plan.cache else default_cache()
+    tokenizer = load_tokenizer(folder / "tokenizer")
+    parts = [card.train, card.valid] if card.refit else [card.train]
+    found = [kept(tokenizer, part.hash, plan.lines, cache) for part in parts]
+    tokens = [_as_on_card(part, card.lossless) for part in found if part is not None]
+    if len(tokens) < len(parts):
+        tokens = _read_again(plan, folder, progress)[: len(parts)]
+    if [part.hash for part in tokens] != [part.tokens_hash for part in parts]:
+        raise LmbenchError(f"{folder}: the training text has changed since the run; {_REMEDY}")
+    return tokens[0] + tokens[1] if card.refit else tokens[0]
+
+
+def _as_on_card(tokens: Tokens, lossless: bool) -> Tokens:
+    """A part that came back as it was, of a text of which another did not: no part then counts as lossless."""
+    if tokens.vocabulary.lossless == lossless:
+        return tokens
+    return Tokens(tokens.ids, tokens.documents, replace(tokens.vocabulary, lossless=lossless))
+
+
+def _read_again(plan: Plan, folder: Path, progress: Progress) -> list[Tokens]:
+    if "-" in (plan.source, plan.valid, plan.test):
+        raise LmbenchError(f"{folder}: the text came by standard input and is no longer in the cache; {_REMEDY}")
+    try:
+        # of the models, which may need files or a device that are gone, none is wanted
+        job = prepare(replace(plan, models=("uniform",), estimators=(), device="cpu"), progress)
+    except LmbenchError as error:
+        raise LmbenchError(f"{folder}: the training text cannot be read again ({error}); {_REMEDY}") from error
+    return [job.train, job.valid]
+
+
+def _keep(index: SuffixIndex, folder: Path) -> None:
+    """Save the index as `folder`, which appears whole; a folder that cannot be written is no hindrance to an answer."""
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        part.mkdir()
+        index.save(part)
+        part.rename(folder)
+    except OSError:
+        shutil.rmtree(part, ignore_errors=True)
