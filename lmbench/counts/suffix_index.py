@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +37,7 @@ ValueAt = Callable[[Ints, Ints], NDArray[np.integer[Any]]]  # of slots, asked fo
 _FORMAT = 1
 _INDEX = "index.json"
 _SAMPLED = 1024
+_IN_STEP = 64  # tokens of n-grams that are looked up side by side; what is longer than that is rare
 
 
 @dataclass(eq=False)
@@ -146,7 +148,7 @@ class SuffixIndex:
         depth = 0
         # neighbours in the array are neighbours in memory: the n-grams are taken in the order of their first tokens
         going = going[np.argsort(ids[starts[going]], kind="stable")]
-        while len(going):
+        while len(going) and depth < _IN_STEP:
             at = starts[going] + depth
             fits = known[at]
             high[going[~fits]] = low[going[~fits]]
@@ -155,7 +157,25 @@ class SuffixIndex:
             low[going], high[going] = runs
             depth += 1
             going = going[(runs[0] < runs[1]) & (lengths[going] > depth)]
+        for lane in going.tolist():
+            ngram = ids[starts[lane] : starts[lane] + lengths[lane]]
+            low[lane], high[lane] = self._find_long(ngram, int(low[lane]), int(high[lane]), depth)
         return low, high
+
+    def _find_long(self, ngram: Ints, low: int, high: int, depth: int) -> tuple[int, int]:
+        """The run of one long n-gram, which lies in the run of its first `depth` tokens: compared as a whole."""
+
+        def order(slot: int) -> int:
+            """-1, 0 or 1: the suffix at `slot` sorts before the n-gram, begins with it, or sorts after it."""
+            start = int(self.positions[slot]) + depth
+            suffix = self.text[start : start + len(ngram) - depth].astype(np.int64)
+            differing = np.flatnonzero(suffix != ngram[depth : depth + len(suffix)])
+            if len(differing):
+                return 1 if suffix[differing[0]] > ngram[depth + differing[0]] else -1
+            return 0 if depth + len(suffix) == len(ngram) else -1
+
+        slots = range(low, high)
+        return low + bisect_left(slots, 0, key=order), low + bisect_right(slots, 0, key=order)
 
     # what follows
 

@@ -19,9 +19,7 @@ from lmbench.counts.suffix_index import Slots, SuffixIndex
 from lmbench.counts.suffix_matches import Level, Matches
 
 Rule = Callable[["Seen", Tensor], Tensor]
-_ROWS = (
-    10  # of settings: for suffixes of 0 to 7 tokens, of 8 or more, and for the longest where it is beyond those walked
-)
+_ROWS = 10  # suffixes of 0 to 7 tokens, those of 8 or more, and the longest where it is longer than those walked
 SETTINGS = ("discount", "discount per ln t", "repeats", "repeats per ln t", "strength", "strength per ln t")
 _START = (1.8, 0.0, -2.5, 0.2, 0.0, 1.2)
 _PRIOR = 2.0  # standard deviation of a setting about where it starts

@@ -25,6 +25,8 @@ from lmbench.tokens import Vocabulary
 
 LOG_ZERO = -99.0
 _CHUNK = 1 << 17  # n-grams formatted together
+_GZIP_LEVEL = 3  # a tenth larger than at 6, and written more than twice as fast
+_XZ_PRESET = 1
 
 
 def write_arpa(model: BackoffModel, vocabulary: Vocabulary, out: IO[bytes], progress: Progress | None = None) -> None:
@@ -147,11 +149,11 @@ def compressed(out: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
 
 def _gzip(out: IO[bytes]) -> IO[bytes]:
     # no name and no time in the header: the same model gives the same file
-    return cast(IO[bytes], gzip.GzipFile(filename="", mode="wb", fileobj=out, compresslevel=6, mtime=0))
+    return cast(IO[bytes], gzip.GzipFile(filename="", mode="wb", fileobj=out, compresslevel=_GZIP_LEVEL, mtime=0))
 
 
 def _xz(out: IO[bytes]) -> IO[bytes]:
-    return cast(IO[bytes], lzma.LZMAFile(out, "wb"))
+    return cast(IO[bytes], lzma.LZMAFile(out, "wb", preset=_XZ_PRESET))
 
 
 def _bz2(out: IO[bytes]) -> IO[bytes]:

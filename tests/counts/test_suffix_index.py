@@ -1,0 +1,184 @@
+"""The suffix index against counting by hand and by going through the text."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lmbench.counts import suffix_index
+from lmbench.counts.suffix_index import SuffixIndex
+from lmbench.errors import LmbenchError
+from lmbench.progress import Silent
+from lmbench.tokens import Tokens, Vocabulary, tokens_of
+
+A, B, END = 0, 1, 2
+LETTERS = Vocabulary((b"a", b"b", b""), END)
+TEXTS = st.lists(st.lists(st.integers(0, 1), max_size=25), min_size=1, max_size=4)
+
+
+def built(documents: list[list[int]], cut: int = 0) -> SuffixIndex:
+    tokens = tokens_of(documents, LETTERS)
+    return SuffixIndex.build(tokens.head(max(1, len(tokens) - cut)), Silent(), left=True)
+
+
+def run_of(index: SuffixIndex, ngram: list[int]) -> tuple[int, int]:
+    low, high = index.find(np.array([*ngram, END]), np.zeros(1, np.int64), np.array([len(ngram)]))
+    return int(low[0]), int(high[0])
+
+
+def places(text: list[int], ngram: list[int]) -> list[int]:
+    return [at for at in range(len(text) - len(ngram) + 1) if text[at : at + len(ngram)] == ngram]
+
+
+def test_ababb_by_hand() -> None:
+    index = built([[A, B, A, B, B]])
+    assert index.text.tolist() == [END, A, B, A, B, B, END]
+    assert index.positions.tolist() == [1, 3, 2, 4, 5, 6, 0]
+    assert index.branches.tolist() == [2, 5, 3, 4, 6, 1]
+    assert (index.depths.tolist(), index.starts.tolist()) == ([0, 1, 2], [0, 2, 5, 6])
+    assert run_of(index, [A, B]) == (0, 2)
+    assert run_of(index, [B]) == (2, 5)
+    assert run_of(index, [B, B, B]) == (3, 3)  # none: where they would stand
+    tokens, bounds = index.continuations(2, 5, 1)
+    assert (tokens.tolist(), bounds.tolist()) == ([A, B, END], [2, 3, 4, 5])
+    assert index.left is not None
+    assert (index.left[2:5] < 1).sum() == 2  # "b" stands after a and after b
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS, st.lists(st.integers(0, 3), max_size=5), st.integers(0, 3))
+def test_counts_and_continuations_are_those_of_the_text(documents: list[list[int]], ngram: list[int], cut: int) -> None:
+    index = built(documents, cut)
+    text = index.text.tolist()
+    low, high = run_of(index, ngram)
+    assert high - low == (len(places(text, ngram)) if ngram else len(text))
+    following = Counter(text[at + len(ngram)] for at in places(text, ngram) if at + len(ngram) < len(text))
+    tokens, bounds = index.continuations(low, high, len(ngram))
+    assert dict(zip(tokens.tolist(), np.diff(bounds).tolist(), strict=True)) == following
+    starts = index.followed(np.array([low]), np.array([high]), len(ngram))
+    assert index.types(starts, np.array([high]), len(ngram)).tolist() == [len(following)]
+    assert index.types(starts, np.array([high]), np.array([len(ngram)])).tolist() == [len(following)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS, st.lists(st.integers(0, 2), min_size=1, max_size=4))
+def test_left_neighbours(documents: list[list[int]], ngram: list[int]) -> None:
+    index = built(documents)
+    assert index.left is not None
+    text = index.text.tolist()
+    if END in ngram[1:]:
+        return  # never asked: no context reaches across documents
+    low, high = run_of(index, ngram)
+    found = int((index.left[low:high] < len(ngram)).sum())
+    before = {text[at - 1] for at in places(text, ngram) if at}
+    beginning = ngram[0] == END and len(ngram) > 1
+    assert found == (high - low if beginning else len(before))
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS, st.data())
+def test_a_run_joined_with_the_next_is_the_run_of_both(documents: list[list[int]], data: st.DataObject) -> None:
+    index = built(documents)
+    first = data.draw(st.lists(st.integers(0, 2), min_size=1, max_size=4))
+    then = data.draw(st.lists(st.integers(0, 2), min_size=1, max_size=4))
+    low, high = (np.array([end]) for end in run_of(index, first))
+    joined = index.join(low, high, len(first), tuple(np.array([end]) for end in run_of(index, then)))  # type: ignore[arg-type]
+    expected = run_of(index, first + then)
+    assert int(joined[1][0] - joined[0][0]) == expected[1] - expected[0]
+    if expected[0] < expected[1]:
+        assert (int(joined[0][0]), int(joined[1][0])) == expected
+
+
+@pytest.mark.parametrize("in_step", [1, 3, 64])
+def test_many_queries_at_once(in_step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suffix_index, "_IN_STEP", in_step)
+    rng = np.random.default_rng(3)
+    trained = rng.integers(0, 2, 200).tolist()
+    index = built([trained, trained[50:]])
+    text = np.concatenate([rng.integers(0, 2, 300), trained[20:120], [END], trained[60:]])
+    starts, lengths = rng.integers(0, len(text) - 30, 300), rng.integers(0, 30, 300)
+    low, high = index.find(text, starts, lengths)
+    stored = index.text.tolist()
+    for at in range(300):
+        ngram = text[starts[at] : starts[at] + lengths[at]].tolist()
+        assert high[at] - low[at] == (len(places(stored, ngram)) if ngram else len(stored))
+
+
+@pytest.mark.parametrize("period", [1, 2, 7])
+def test_repetition_without_end(period: int) -> None:
+    size = 70_000  # common prefixes beyond 16 bits
+    index = SuffixIndex.build(tokens_of([(np.arange(size) % period % 2).tolist()], LETTERS), Silent())
+    ngram = (np.arange(size // 2) % period % 2).astype(np.int64)
+    low, high = index.find(ngram, np.zeros(1, np.int64), np.array([len(ngram)]))
+    assert high[0] - low[0] == len(range(0, size - len(ngram) + 1, period))
+    ngram[-1] += 1
+    low, high = index.find(ngram, np.zeros(1, np.int64), np.array([len(ngram)]))
+    assert high[0] == low[0]
+    deepest = int(index.depths[-1])
+    assert deepest == size - period
+    assert np.all(np.diff(index.depths) > 0)
+
+
+def test_documents() -> None:
+    index = built([[A], [], [B, B]])
+    assert index.text.tolist() == [END, A, END, END, B, B, END]
+    assert index.document_starts.tolist() == [0, 2, 3]
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_saved_and_loaded(tmp_path: Path, left: bool) -> None:
+    rng = np.random.default_rng(0)
+    tokens = tokens_of([rng.integers(0, 2, 400).tolist()], LETTERS)
+    index = SuffixIndex.build(tokens, Silent(), left=left)
+    index.save(tmp_path)
+    again = SuffixIndex.load(tmp_path)
+    assert again.tokens_hash == tokens.hash
+    assert (again.left is None) == (not left)
+    for name in ("text", "positions", "branches", "depths", "starts"):
+        assert np.array_equal(getattr(index, name), getattr(again, name))
+    assert run_of(again, [A, B, A]) == run_of(index, [A, B, A])
+    size = sum((tmp_path / f"{name}.npy").stat().st_size for name in ("positions", "branches"))
+    assert size <= 8 * len(index) + 256  # numpy's headers
+
+
+def replaced(path: Path, change: object) -> None:
+    array = np.load(path)
+    np.save(path, change(array))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: replaced(folder / "text.npy", lambda text: text[::-1]), "is not the text that was indexed"),
+        (lambda folder: replaced(folder / "positions.npy", lambda array: array[::-1]), "does not fit"),
+        (lambda folder: replaced(folder / "positions.npy", lambda array: array + 500), "does not fit"),
+        (lambda folder: replaced(folder / "branches.npy", lambda array: array[:-3]), "does not fit"),
+        (lambda folder: (folder / "branches.npy").unlink(), "not a whole suffix index"),
+        (lambda folder: (folder / "positions.npy").write_bytes(b"\x93NUMPY"), "not a whole suffix index"),
+        (lambda folder: (folder / "index.json").write_text("{"), "not a whole suffix index"),
+        (lambda folder: (folder / "index.json").write_text(json.dumps({"left": False})), "not a whole suffix index"),
+    ],
+)
+def test_an_index_that_is_not_what_was_saved(tmp_path: Path, damage: object, message: str) -> None:
+    SuffixIndex.build(tokens_of([[A, B, B, A, A, B] * 30], LETTERS), Silent()).save(tmp_path)
+    damage(tmp_path)  # type: ignore[operator]
+    with pytest.raises(LmbenchError, match=message) as caught:
+        SuffixIndex.load(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_wide_vocabulary() -> None:
+    size = 100_000
+    vocabulary = Vocabulary((b"x",) * (size - 1) + (b"",), size - 1)
+    ids = np.append(np.random.default_rng(1).integers(0, size - 1, 5_000), size - 1).astype(np.uint32)
+    index = SuffixIndex.build(Tokens(ids, np.zeros(1, np.int64), vocabulary), Silent())
+    low, high = index.find(ids, np.arange(4_000), np.full(4_000, 3))
+    assert (high > low).all()
+    assert (index.positions[low] == np.arange(1, 4_001)).all()
