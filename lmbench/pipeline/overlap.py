@@ -37,7 +37,7 @@ class Passage:
 
 @dataclass(frozen=True)
 class Overlap:
-    """`unit`: token or word, of which all lengths are numbers. `lengths`: the longest match from each on, by document.
+    """`unit`: token or word, of which all sizes are numbers, ends of documents left out. `lengths`: the longest match from each on, by document.
 
     `novelty`: by n, the share of n-grams that are not in training. `uniqueness`: by L, the share that lies in no
     L-gram of it; `creativity_index`: their sum over `span`, both ends included. A share of nothing is None.
@@ -95,7 +95,7 @@ def overlap(
     return Overlap(
         unit="word" if words else "token",
         size=size,
-        training_size=len(index) - 1,
+        training_size=len(index) - 1 - len(index.document_starts),
         documents=len(documents),
         unknown=0 if vocabulary.unknown is None else int((text_tokens.ids == vocabulary.unknown).sum()),
         mean_length=float(lengths.mean()),

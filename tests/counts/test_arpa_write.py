@@ -136,3 +136,4 @@ def test_a_vocabulary_of_its_own_is_read_where_none_is_given(tmp_path: Path) -> 
     again = read_arpa(file_of(written(fitted(tokens, 2), tokens.vocabulary), tmp_path))
     assert again.vocabulary.tokens == (b"<unk>", b"a", b"b", b"c", b"")
     assert (again.vocabulary.unknown, again.vocabulary.end_of_text, again.vocabulary.lossless) == (0, 4, False)
+    assert again.shared == 1

@@ -35,11 +35,8 @@ def text_of(*documents: str) -> Tokens:
 def after(text: list[int], context: list[int]) -> list[tuple[int, int]]:
     """(token before, token after) of every occurrence of a context; the first end of text comes after nothing."""
     size = len(context)
-    found = []
-    for at in range(len(text) - size):
-        if text[at : at + size] == context and (size or at):
-            found.append((text[at - 1] if at else -1, text[at + size]))
-    return found
+    places = (at for at in range(len(text) - size) if text[at : at + size] == context and (size or at))
+    return [(text[at - 1] if at else -1, text[at + size]) for at in places]
 
 
 def seen_suffixes(text: list[int], context: list[int], depth: int) -> list[list[int]]:

@@ -87,7 +87,7 @@ class _Words:
 
 
 def _write_words(model: BackoffModel, words: _Words, out: IO[bytes], orders: int) -> None:
-    """The 1-grams: `<unk>` and `<s>` first, as lmplz has them."""
+    """The 1-grams: `<s>` first, before it `<unk>` where the vocabulary has no unknown token."""
     import pyarrow as pa
 
     out.write(b"\n\\1-grams:\n")
