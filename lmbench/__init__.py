@@ -10,7 +10,6 @@ Names are imported when they are first used, so that `import lmbench` costs noth
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from lmbench.store import Record, read_record
     from lmbench.tokenizer import tokenizers
     from lmbench.tokens import Tokens, Vocabulary
-
-# Read when torch loads its threads. The default is to spin at every barrier, which on a machine that is shared
-# with anything else costs a time slice each: counting was measured an order of magnitude slower for it.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOME = {
     "LmbenchError": "lmbench.errors",

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-import lmbench  # noqa: F401 - before torch, whose threads it tells how to wait
-
 if TYPE_CHECKING:
     from lmbench.pipeline import Run
 

@@ -92,7 +92,8 @@ def _rule(fractions: str, missing: list[str], pair: bool, refit: bool, documents
         return f"{given} text as given; the last part of {fractions} of the characters cut off as {missing[0]}, {where}"
     rule = f"contiguous, {fractions} of the characters in the order given, cut {where}"
     if pair and refit:
-        rule += f"; the last {_VALIDATION:.0%} before the test part validates, and counts are taken again with it"
+        rule += f"; the last {_VALIDATION:.0%} before the test part validates"
+        rule += ", counts are taken again with it, and nets train on it too"
     return rule
 
 

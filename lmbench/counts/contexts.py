@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import stream
+from lmbench.counts.parallel import coarse_threads
 
 _CHUNK = 1 << 16
 
@@ -27,22 +28,23 @@ def longest_contexts(
     reach = model.order - 1
     if reach == 0:
         return lengths, weights
-    for start in range(0, len(lengths), _CHUNK):
-        stop = min(start + _CHUNK, len(lengths))
-        before = max(0, start - reach)
-        text = stream(ids[before : stop - 1], model.end_of_text, str(model.device))  # entry i is what precedes id i
-        if before:
-            text = text[1:]
-        offset = before + (before > 0)
-        nodes = [text]
-        for order in range(1, reach):
-            nodes.append(model.trie.child(order, nodes[-1][:-1], text[order:]))
-        for order, found in enumerate(nodes, 1):
-            stored = found >= 0
-            stored[: max(0, start - offset - order + 1)] = False
-            if order > 1:  # what ends with an end of text is no context: the next document begins with that alone
-                stored &= text[order - 1 :] != model.end_of_text
-            places = torch.nonzero(stored).squeeze(1).cpu().numpy() + (offset + order - 1)
-            lengths[places] = order
-            weights[places] = model.log_backoffs[order - 1][found[stored].long()].double().cpu().numpy()
+    with coarse_threads():
+        for start in range(0, len(lengths), _CHUNK):
+            stop = min(start + _CHUNK, len(lengths))
+            before = max(0, start - reach)
+            text = stream(ids[before : stop - 1], model.end_of_text, str(model.device))  # entry i is what precedes id i
+            if before:
+                text = text[1:]
+            offset = before + (before > 0)
+            nodes = [text]
+            for order in range(1, reach):
+                nodes.append(model.trie.child(order, nodes[-1][:-1], text[order:]))
+            for order, found in enumerate(nodes, 1):
+                stored = found >= 0
+                stored[: max(0, start - offset - order + 1)] = False
+                if order > 1:  # what ends with an end of text is no context: the next document begins with that alone
+                    stored &= text[order - 1 :] != model.end_of_text
+                places = torch.nonzero(stored).squeeze(1).cpu().numpy() + (offset + order - 1)
+                lengths[places] = order
+                weights[places] = model.log_backoffs[order - 1][found[stored].long()].double().cpu().numpy()
     return lengths, weights

@@ -37,10 +37,11 @@ class Passage:
 
 @dataclass(frozen=True)
 class Overlap:
-    """`unit`: token or word, of which all sizes are numbers, ends of documents left out. `lengths`: the longest match from each on, by document.
+    """`unit`: token or word, in which all sizes are; ends of documents are left out.
 
-    `novelty`: by n, the share of n-grams that are not in training. `uniqueness`: by L, the share that lies in no
-    L-gram of it; `creativity_index`: their sum over `span`, both ends included. A share of nothing is None.
+    `lengths`: the longest match from each unit on, by document. `novelty`: by n, the share of n-grams that are not in
+    training. `uniqueness`: by L, the share of units in no L-gram of it; `creativity_index`: their sum over `span`,
+    both ends included. A share of nothing is None.
     """
 
     unit: str

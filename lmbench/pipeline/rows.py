@@ -88,9 +88,16 @@ def _fitted(job: Job, spec: Spec, folder: Path, home: Path, progress: Progress) 
     model: Model = models.make(spec, runtime=runtime)
     with machine.PeakMemory(job.device) as memory:
         start = time.perf_counter()
-        model = model.fit(job.train, job.valid, progress)
-        if job.splits.refit and hasattr(model, "refit"):
+        if not job.splits.refit:
+            model = model.fit(job.train, job.valid, progress)
+        elif hasattr(model, "refit"):
+            model = model.fit(job.train, job.valid, progress)
             model.refit(job.train + job.valid, progress)
+        else:  # a net: the same tokens as the counts have, to the end of its budget
+            model = model.fit(job.train + job.valid, job.valid, progress)
+            model.card.notes.append(
+                "trained on the validation text too, so that its validation loss stops nothing early"
+            )
         machine.synchronise(job.device)
         seconds = time.perf_counter() - start
     part = home.with_name(f".{home.name}.part")

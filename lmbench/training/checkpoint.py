@@ -46,8 +46,6 @@ def save(folder: Path, net: Net, best: dict[str, Tensor], made: list[Optimizer],
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata={"state": json.dumps(state)})
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
         partial.replace(folder / NAME)
     except (OSError, SafetensorError) as error:
         raise LmbenchError(f"{folder / NAME}: cannot write the checkpoint: {error}") from error

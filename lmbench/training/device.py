@@ -34,7 +34,8 @@ def _cpu_multiplies_bfloat16() -> bool:
 
 def worth_compiling(budget: Budget, device: str) -> bool:
     """Compiling costs about a minute once: on a GPU it comes back in a training of three and more."""
-    return device == "cuda" and (budget.seconds or 180.0) >= 180.0
+    long = (budget.seconds or 0.0) >= 180.0 or (budget.seconds is None and (budget.tokens or 0) >= 100_000_000)
+    return device == "cuda" and long
 
 
 def micro_rows(rows: int, logits: int, device: str) -> int:

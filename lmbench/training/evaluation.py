@@ -15,6 +15,7 @@ from torch import Tensor
 from lmbench.net.base import Net, Recurrent
 from lmbench.progress import Progress, Silent
 from lmbench.tokens import Tokens
+from lmbench.training.device import few_threads
 
 _TOKENS = {"cpu": 8_192, "cuda": 65_536}  # in a batch
 _LOGITS = 1 << 24  # logits held at once, per chunk
@@ -121,7 +122,8 @@ def carried_log_probs(
     sizes = tokens.ends - tokens.documents
     order = np.argsort(-sizes, kind="stable")
     together = max(1, _TOKENS[device] // net.row)  # documents
-    with (progress or Silent()).task("score", float(len(tokens))) as task, scoring(net):
+    threads = few_threads(min(together, len(sizes)) * net.row)
+    with (progress or Silent()).task("score", float(len(tokens))) as task, scoring(net), threads:
         for group in (order[start : start + together] for start in range(0, len(order), together)):
             state = net.start(len(group))
             for at in range(0, int(sizes[group[0]]), net.row):

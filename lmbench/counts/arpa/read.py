@@ -22,6 +22,7 @@ from lmbench.counts.arpa.restrict import restrict
 from lmbench.counts.arpa.source import Header, Source, second_line
 from lmbench.counts.arpa.write import LOG_ZERO
 from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.parallel import coarse_threads
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress, Silent, Task
 from lmbench.tokens import Vocabulary
@@ -70,7 +71,7 @@ def read_arpa(
 
     Raises LmbenchError `file:line: what is wrong` for whatever is not a whole ARPA model.
     """
-    with readable(path), open_binary(path) as handle:
+    with coarse_threads(), readable(path), open_binary(path) as handle:
         source = Source(path, handle)
         header = source.header()
         with (progress or Silent()).task(f"reading {path.name}", sum(header.counts)) as task:
@@ -87,8 +88,9 @@ def read_arpa(
                     raise sections.twice(_spell(grams[0][:, error.place].tolist(), numbering)) from None
                 del grams
         source.finish()
+        model = restrict(levels, numbering, str(path))
     return Arpa(
-        model=restrict(levels, numbering, str(path)),
+        model=model,
         vocabulary=numbering.vocabulary,
         aliases=numbering.aliases,
         unknown=min(numbering.unknown, len(numbering.vocabulary)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.pruning import context_masses
 
 
@@ -16,9 +17,10 @@ def largest_gap(model: BackoffModel) -> float:
     """
     model = replace(model)  # what it keeps of its suffixes for this goes with it
     gap = abs(float(model.log_probs[0][:].double().exp().sum()) - 1)
-    for order in range(2, model.order + 1):
-        seen, lower = context_masses(model, order)
-        sums = seen + model.log_backoffs[order - 2][:].double().exp() * (1 - lower)
-        if len(sums):
-            gap = max(gap, float((sums - 1).abs().max()))
+    with coarse_threads():
+        for order in range(2, model.order + 1):
+            seen, lower = context_masses(model, order)
+            sums = seen + model.log_backoffs[order - 2][:].double().exp() * (1 - lower)
+            if len(sums):
+                gap = max(gap, float((sums - 1).abs().max()))
     return gap

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lmbench.counts.arpa.levels import columns
 from lmbench.counts.arpa.names import BEGIN, END, UNKNOWN, names, spelling_for
 from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.trie import Trie
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.progress import Progress, Silent, Task
@@ -54,7 +55,7 @@ def write_arpa(model: BackoffModel, vocabulary: Vocabulary, out: IO[bytes], prog
     lines = [f"# tokens: {spelling}", "\\data\\", *(f"ngram {k}={count}" for k, count in enumerate(counts, 1)), ""]
     out.write("\n".join(lines).encode())
     words = _Words(vocabulary, names(vocabulary, spelling))
-    with (progress or Silent()).task("writing n-grams", sum(sizes)) as task:
+    with coarse_threads(), (progress or Silent()).task("writing n-grams", sum(sizes)) as task:
         _write_words(model, words, out, len(sizes))
         task.advance(sizes[0])
         for order in range(2, len(sizes) + 1):

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lmbench.training import device
+from lmbench.training.budget import Budget
+
+
+def test_bfloat16_only_where_the_processor_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for native, expected in ((True, torch.bfloat16), (False, None)):
+        monkeypatch.setattr(device, "_cpu_multiplies_bfloat16", lambda native=native: native)
+        assert device.autocast_type("auto", "cpu") is expected
+    assert device.autocast_type("float32", "cpu") is None
+    assert device.autocast_type("bfloat16", "cpu") is torch.bfloat16
+
+
+def test_only_a_long_training_on_a_gpu_is_worth_compiling_for() -> None:
+    assert not device.worth_compiling(Budget(seconds=1_000), "cpu")
+    assert device.worth_compiling(Budget(seconds=180), "cuda")
+    assert not device.worth_compiling(Budget(seconds=60, tokens=10**9), "cuda")
+    assert not device.worth_compiling(Budget(tokens=4_000), "cuda")
+    assert device.worth_compiling(Budget(tokens=10**8), "cuda")
+
+
+def test_rows_of_a_large_vocabulary_are_taken_a_few_at_a_time() -> None:
+    assert device.micro_rows(16, 128 * 66, "cpu") == 16
+    assert device.micro_rows(16, 128 * 50_257, "cpu") == 10  # 2^26 // (128 x 50,257)
+    assert device.micro_rows(16, 1 << 30, "cpu") == 1
+
+
+def test_a_small_batch_takes_few_threads_and_gives_them_back() -> None:
+    before = torch.get_num_threads()
+    with device.few_threads(100):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
