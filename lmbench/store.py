@@ -5,6 +5,7 @@
       tokenizer/         the tokenizer, as it was fitted
       test/              the test tokens that every row was scored on
       models/<slug>/     one fitted model: its files, card.json, fit.json, log_probs.npy [n] float64 nats
+      suffix/            the index of the training text, once `lmbench count` or `overlap` has needed one
 
 `python -m lmbench.store` prints the schema of record.json.
 """

@@ -125,6 +125,16 @@ def test_repetition_without_end(period: int) -> None:
     assert np.all(np.diff(index.depths) > 0)
 
 
+def test_branches_of_any_depth() -> None:
+    """Common prefixes beyond 16 bits among others, in no order."""
+    shared = np.array([0, 70_000, 3, 65_535, 2**40, 65_534, 70_000, 65_536, 0, 3])
+    branches, depths, starts = suffix_index._by_depth(shared, np.int32)
+    expected = sorted(range(1, len(shared)), key=lambda slot: (shared[slot], slot))
+    assert branches.tolist() == expected
+    assert depths.tolist() == sorted(set(shared.tolist()))
+    assert [shared[slot] for slot in branches[starts[:-1]]] == depths.tolist()
+
+
 def test_documents() -> None:
     index = built([[A], [], [B, B]])
     assert index.text.tolist() == [END, A, END, END, B, B, END]
