@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.counts.suffix_matches import Matches
 from lmbench.errors import LmbenchError, UsageError
@@ -94,7 +95,7 @@ class Suffix:
     def _tune(self, valid: Tokens, progress: Progress) -> tuple[dict[str, Any], list[str]]:
         notes = []
         if len(valid):
-            with progress.task("settings", 1) as task:
+            with progress.task("settings", 1) as task, coarse_threads():
                 levels = list(observed(self.index, self._matches(valid.ids)))
                 self._settings = tuned(levels, len(valid), self.index.vocabulary_size)
                 task.advance()
@@ -132,7 +133,7 @@ class Suffix:
     def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
         if not len(tokens):
             return np.zeros(0, dtype=np.float64)
-        with progress.task("scoring") as task:
+        with progress.task("scoring") as task, coarse_threads():
             levels = observed(self.index, self._matches(tokens.ids))
             probs = mixed(levels, self._rule, len(tokens), self.index.vocabulary_size)
             task.advance()
@@ -140,7 +141,8 @@ class Suffix:
 
     def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         document = np.concatenate([[self.index.end_of_text], np.asarray(context, dtype=np.int64)])
-        return distribution(self.index, document, self._rule, self.depth).log().numpy()
+        with coarse_threads():
+            return distribution(self.index, document, self._rule, self.depth).log().numpy()
 
     def save(self, folder: Path) -> None:
         (folder / "index").mkdir()
