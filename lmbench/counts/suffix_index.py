@@ -7,9 +7,10 @@
 Every n-gram is a run of slots ("b" is 2 to 5), found by bisection and counted by subtraction. What
 follows an n-gram of k tokens changes exactly where two neighbours share k tokens: the slots sorted by
 (shared, slot) are `branches`, so that the continuations of an n-gram are one slice of it ("b": the
-slots 3 and 4, of the three slots that share 1 token). Infini-gram (Liu et al. 2024, section 3) has
-the text and the positions; the branches make the next-token distribution of a frequent n-gram as
-cheap as that of a rare one. Nothing but the text and 8 bytes a token is kept, mapped from disk.
+slots 3 and 4, which share 1 token). Infini-gram (Liu et al. 2024, section 3) has the text and the
+positions; the branches make the next-token distribution of a frequent n-gram as cheap as that of a rare
+one. A slot that shares more than both of its neighbours ends a run of two, which is looked at without:
+text aside, 7 to 8 bytes a token are kept, mapped from disk.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,14 +26,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench.counts.bisection import Ints, bisect, end_of_run
 from lmbench.counts.suffix_array import sort_suffixes
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Ids, Tokens
 
-Ints = NDArray[np.int64]
 Slots = NDArray[np.signedinteger[Any]]
-ValueAt = Callable[[Ints, Ints], NDArray[np.integer[Any]]]  # of slots, asked for by these of the queries
 _FORMAT = 1
 _INDEX = "index.json"
 _SAMPLED = 1024
@@ -44,9 +43,9 @@ _IN_STEP = 64  # tokens of n-grams that are looked up side by side; what is long
 class SuffixIndex:
     """`text`: [n] unsigned, the end of text, then the training ids. `positions`: [n] int32, int64 from 2^31 on: sorted.
 
-    `branches`: [n - 1], of the same type: all slots but the first, by how many tokens each shares with the
-    one before it. `depths`: [k] int64, those numbers of tokens, ascending; `starts`: [k + 1], where the
-    slots of each begin. `left`: [n] uint8, see `left_neighbours`; None where no smoothing asks for it.
+    `branches`: [b], of the same type: slots by how many tokens each shares with the one before it, but for those
+    that end a run of two. `depths`: [k] int64, the numbers of tokens, ascending; `starts`: [k + 1], where the
+    branches of each begin. `left`: [n] uint8, see `left_neighbours`; None where no smoothing asks for it.
     `tokens_hash` is that of the Tokens the index was built from.
 
     A run of slots is given by its first and the one after its last, `low` and `high`, [q] int64 each.
@@ -90,9 +89,9 @@ class SuffixIndex:
     def first(self) -> Ints:
         """[V + 1] the slot at which the suffixes that begin with each token start."""
         counts = np.zeros(self.vocabulary_size + 1, dtype=np.int64)
-        heads = np.concatenate([[0], self._branching_at(0)]).astype(np.int64)
-        tokens = self.text[self.positions[heads]].astype(np.int64)
-        counts[tokens + 1] = np.diff(heads, append=len(self))
+        width = 1 << 24
+        for start in range(0, len(self), width):
+            counts[1:] += np.bincount(self.text[start : start + width], minlength=self.vocabulary_size)
         return np.cumsum(counts)
 
     @cached_property
@@ -101,6 +100,19 @@ class SuffixIndex:
         ranks = np.empty_like(self.positions)
         ranks[self.positions] = np.arange(len(self), dtype=ranks.dtype)
         return ranks
+
+    def left_types(self, bounds: Ints, depth: int) -> Ints:
+        """[t] N1+(. h w), the distinct left neighbours of n-grams of `depth` + 1 tokens: runs side by side, [t + 1]."""
+        assert self.left is not None
+        return np.add.reduceat(self.left[bounds[0] : bounds[-1]] <= depth, bounds[:-1] - bounds[0], dtype=np.int64)
+
+    @cached_property
+    def unigram_left_types(self) -> Ints:
+        """[V] N1+(. w): `left_types` of all tokens that occur, 0 for the others."""
+        tokens = np.flatnonzero(np.diff(self.first))
+        counts = np.zeros(self.vocabulary_size, dtype=np.int64)
+        counts[tokens] = self.left_types(np.append(self.first[tokens], len(self)), 0)
+        return counts
 
     # runs of slots
 
@@ -121,8 +133,8 @@ class SuffixIndex:
         def token_at(slots: Ints, lanes: Ints) -> NDArray[np.integer[Any]]:
             return self.text.take(self.positions.take(slots) + _of(depth, lanes))
 
-        low = _bisect(token_at, self.followed(low, high, depth), high, wanted)
-        return low, _end_of_run(token_at, low, high, wanted)
+        low = bisect(token_at, self.followed(low, high, depth), high, wanted)
+        return low, end_of_run(token_at, low, high, wanted)
 
     def join(self, low: Ints, high: Ints, depth: int | Ints, then: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
         """Of the occurrences of n-grams of `depth` tokens those that go on with the n-grams whose runs are `then`.
@@ -133,8 +145,8 @@ class SuffixIndex:
         def rank_at(slots: Ints, lanes: Ints) -> NDArray[np.integer[Any]]:
             return self.ranks.take(self.positions.take(slots) + _of(depth, lanes))
 
-        low = _bisect(rank_at, self.followed(low, high, depth), high, then[0])
-        return low, _bisect(rank_at, low, high, then[1])
+        low = bisect(rank_at, self.followed(low, high, depth), high, then[0])
+        return low, bisect(rank_at, low, high, then[1])
 
     def find(self, text: NDArray[np.integer[Any]], starts: Ints, lengths: Ints) -> tuple[Ints, Ints]:
         """The runs of the n-grams `text[starts[j] : starts[j] + lengths[j]]`, [q] each; of length 0 all slots.
@@ -180,7 +192,7 @@ class SuffixIndex:
     # what follows
 
     def _branching_at(self, depth: int) -> Slots:
-        """[b] ascending, the slots that share exactly `depth` tokens with the one before them."""
+        """[b] ascending, the branches that share exactly `depth` tokens with the slot before them."""
         at = int(np.searchsorted(self.depths, depth))
         if at == len(self.depths) or self.depths[at] != depth:
             return self.branches[:0]
@@ -192,12 +204,17 @@ class SuffixIndex:
             slots = self._branching_at(depth)
             after = np.searchsorted(slots, low.astype(slots.dtype), "right")
             inside = np.searchsorted(slots, high.astype(slots.dtype), "left") - after
-        else:
+        elif len(self.depths):
             at = np.minimum(np.searchsorted(self.depths, depth), len(self.depths) - 1)
             begin, end = self.starts[at], self.starts[at + 1]
             begin = np.where(self.depths[at] == depth, begin, end)
-            after = _bisect(lambda places, _: self.branches.take(places), begin, end, low + 1)
-            inside = _bisect(lambda places, _: self.branches.take(places), after, end, high) - after
+            after = bisect(lambda places, _: self.branches.take(places), begin, end, low + 1)
+            inside = bisect(lambda places, _: self.branches.take(places), after, end, high) - after
+        else:
+            inside = np.zeros(len(low), dtype=np.int64)
+        pairs = np.flatnonzero(high - low == 2)
+        places = self.positions[low[pairs]] + _of(depth, pairs), self.positions[low[pairs] + 1] + _of(depth, pairs)
+        inside[pairs] = self.text[places[0]] != self.text[places[1]]
         return np.where(low < high, inside + 1, 0)
 
     def continuations(self, low: int, high: int, depth: int) -> tuple[Ints, Ints]:
@@ -208,12 +225,17 @@ class SuffixIndex:
         low = int(self.followed(np.array([low]), np.array([high]), depth)[0])
         if low >= high:
             return np.zeros(0, dtype=np.int64), np.full(1, high)
-        slots = self._branching_at(depth)
-        between = np.searchsorted(slots, np.array([low, high]).astype(slots.dtype), "left")
-        inside = slots[between[0] : between[1]]
-        bounds = np.concatenate([[low], inside[inside > low], [high]]).astype(np.int64)
-        tokens = self.text[self.positions[bounds[:-1]].astype(np.int64) + depth].astype(np.int64)
-        return tokens, bounds
+        if high - low > 2:
+            slots = self._branching_at(depth)
+            between = np.searchsorted(slots, np.array([low, high]).astype(slots.dtype), "left")
+            inside = slots[between[0] : between[1]]
+            heads = np.concatenate([[low], inside[inside > low]]).astype(np.int64)
+        else:
+            heads = np.arange(low, high)
+        tokens = self.text[self.positions[heads].astype(np.int64) + depth].astype(np.int64)
+        if len(tokens) == 2 and tokens[0] == tokens[1]:
+            tokens, heads = tokens[:1], heads[:1]
+        return tokens, np.append(heads, high)
 
     @cached_property
     def document_starts(self) -> Ints:
@@ -225,8 +247,9 @@ class SuffixIndex:
     # on disk
 
     def save(self, folder: Path) -> None:
-        """Write `text.npy`, `positions.npy`, `branches.npy`, `left.npy` and `index.json` into an existing folder."""
+        """Write `index.json` and the arrays, a `.npy` each, into an existing folder."""
         arrays = {"text": self.text, "positions": self.positions, "branches": self.branches, "left": self.left}
+        arrays["depths"] = np.stack([self.depths, self.starts[:-1]])
         for name, array in arrays.items():
             if array is not None:
                 np.save(folder / f"{name}.npy", array)
@@ -237,8 +260,6 @@ class SuffixIndex:
             "tokens_hash": self.tokens_hash,
             "text_hash": _hash(self.text),
             "left": self.left is not None,
-            "depths": self.depths.tolist(),
-            "starts": self.starts.tolist(),
         }
         (folder / _INDEX).write_text(json.dumps(content), encoding="utf-8")
 
@@ -250,7 +271,8 @@ class SuffixIndex:
             names = ["text", "positions", "branches", *(["left"] if content["left"] else [])]
             maps = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
             text, positions, branches = (np.asarray(maps[name]) for name in names[:3])
-            depths, starts = (np.array(content[name], dtype=np.int64) for name in ("depths", "starts"))
+            depths, starts = np.load(folder / "depths.npy", allow_pickle=False)
+            starts = np.append(starts, len(branches))
             end_of_text, vocabulary_size = int(content["end_of_text"]), int(content["vocabulary"])
             left = np.asarray(maps["left"]) if "left" in maps else None
             tokens_hash = str(content["tokens_hash"])
@@ -267,7 +289,7 @@ class SuffixIndex:
         """Raise LmbenchError where the sorted positions, at a sample of slots, are not those of the text."""
         size = len(self)
         slots = np.unique(np.linspace(0, size - 1, _SAMPLED).astype(np.int64))
-        whole = len(self.positions) == size and len(self.branches) == size - 1 == int(self.starts[-1])
+        whole = len(self.positions) == size and bool((np.diff(self.starts) > 0).all())
         whole = whole and (self.left is None or len(self.left) == size)
         if whole:
             positions = self.positions[slots]
@@ -281,57 +303,23 @@ def _of(depth: int | Ints, lanes: Ints) -> int | Ints:
     return depth if isinstance(depth, int) else depth[lanes]
 
 
-def _bisect(value_at: ValueAt, low: Ints, high: Ints, wanted: Ints) -> Ints:
-    """[q] the first slot from `low` to `high` whose value, ascending there, is not below `wanted`; `high` for none."""
-    found = low.copy()
-    lanes = np.flatnonzero(low < high)
-    base, width, goal = low[lanes], (high - low)[lanes], wanted[lanes]
-    while len(lanes):
-        half = width >> 1
-        middle = base + half
-        less = value_at(middle, lanes) < goal
-        base = np.where(less, middle + 1, base)
-        width = np.where(less, width - half - 1, half)
-        open_ = width > 0
-        if not open_.all():
-            found[lanes[~open_]] = base[~open_]
-            lanes, base, width, goal = lanes[open_], base[open_], width[open_], goal[open_]
-    return found
-
-
-def _end_of_run(value_at: ValueAt, low: Ints, high: Ints, value: Ints) -> Ints:
-    """[q] the end of the run of `value` that begins at `low`, if one does: by doubling steps, as most are short."""
-    ends = low.copy()
-    going = np.flatnonzero(low < high)
-    going = going[value_at(low[going], going) == value[going]]
-    ends[going] += 1
-    limit, step = high.copy(), 1
-    while len(going):
-        going = going[ends[going] < high[going]]
-        probe = np.minimum(ends[going] + step, high[going]) - 1
-        same = value_at(probe, going) == value[going]
-        limit[going[~same]] = probe[~same]
-        going, probe = going[same], probe[same]
-        ends[going] = probe + 1
-        step *= 2
-    open_ = np.flatnonzero((ends > low) & (ends < limit))
-    ends[open_] = _bisect(
-        lambda slots, lanes: value_at(slots, open_[lanes]), ends[open_], limit[open_], value[open_] + 1
-    )
-    return ends
-
-
 def _by_depth(shared: Ints, dtype: type[np.signedinteger[Any]]) -> tuple[Slots, Ints, Ints]:
-    """The slots from 1 on by (shared, slot), the distinct values of `shared`, and where the slots of each start."""
-    keys = shared[1:]
+    """The slots from 1 on by (shared, slot), the distinct values of `shared`, and where the slots of each start.
+
+    Without those that share more with the slot before than either neighbour does with the one before it.
+    """
+    after = np.append(shared[2:], -1)
+    before = np.concatenate([[-1], shared[1:-1]])[: len(after)]
+    slots = np.flatnonzero((shared[1:] <= before) | (shared[1:] <= after)) + 1
+    keys = shared[slots]
     # numpy sorts 16-bit keys by counting, in a few passes; the rare deeper ones sort among themselves
-    shallow = np.argsort(np.minimum(keys, 0xFFFF).astype(np.uint16), kind="stable")
-    deep = int(np.searchsorted(keys[shallow], 0xFFFF)) if int(keys.max(initial=0)) >= 0xFFFF else len(keys)
-    tail = shallow[deep:]
-    shallow[deep:] = tail[np.argsort(keys[tail], kind="stable")]
-    depths, starts = np.unique(keys[shallow], return_index=True)
-    branches: Slots = (shallow + 1).astype(dtype)
-    return branches, depths.astype(np.int64), np.append(starts, len(keys)).astype(np.int64)
+    order = np.argsort(np.minimum(keys, 0xFFFF).astype(np.uint16), kind="stable")
+    deep = order[np.searchsorted(keys[order], 0xFFFF) :] if int(keys.max(initial=0)) >= 0xFFFF else order[:0]
+    order[len(order) - len(deep) :] = deep[np.argsort(keys[deep], kind="stable")]
+    keys = keys[order]
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    branches: Slots = slots[order].astype(dtype)
+    return branches, keys[starts], np.append(starts, len(slots))
 
 
 def left_neighbours(text: Ids, positions: Ints, shared: Ints, end_of_text: int) -> NDArray[np.uint8]:

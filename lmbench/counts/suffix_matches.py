@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmbench.counts.suffix_index import Ints, SuffixIndex
+from lmbench.counts.bisection import Ints
+from lmbench.counts.suffix_index import SuffixIndex
 
 
 @dataclass(eq=False)

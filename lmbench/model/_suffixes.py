@@ -172,7 +172,7 @@ def _seen_by_all(index: SuffixIndex, level: Level) -> Seen:
     tokens, bounds = index.continuations(low, high, depth)
     counts = left_counts = np.diff(bounds)
     if isinstance(level.depth, int) and index.left is not None:
-        left_counts = np.add.reduceat(index.left[low:high] <= depth, bounds[:-1] - low, dtype=np.int64)
+        left_counts = index.left_types(bounds, depth) if depth else index.unigram_left_types[tokens]
     count, left_count = torch.zeros(2, index.vocabulary_size, dtype=torch.float64)
     count[tokens], left_count[tokens] = torch.from_numpy(counts).double(), torch.from_numpy(left_counts).double()
     if depth == 0:

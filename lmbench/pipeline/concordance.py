@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lmbench.counts.suffix_index import Ints, SuffixIndex
+from lmbench.counts.bisection import Ints
+from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.errors import UsageError
 from lmbench.tokenizer.base import Tokenizer
 

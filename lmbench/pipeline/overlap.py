@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lmbench.corpus.text import Text
-from lmbench.counts.suffix_index import Ints, SuffixIndex
+from lmbench.counts.bisection import Ints
+from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.counts.suffix_matches import Matches
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
