@@ -11,7 +11,8 @@ class Runtime:
     """Passed to the plug-ins that declare a `runtime` parameter.
 
     `device` is "cpu" or "cuda" (already resolved from "auto"). A budget that is None
-    is the plug-in's own to choose. `checkpoints` is a folder the plug-in may write to
+    is the plug-in's own to choose; `stored_bytes` is the most that a net's files may take,
+    and makes it choose its own width. `checkpoints` is a folder the plug-in may write to
     while it fits and find again when `resume` is set; None: keep nothing.
     """
 
@@ -19,5 +20,7 @@ class Runtime:
     seed: int = 0
     train_seconds: float | None = None
     train_tokens: int | None = None
+    train_flops: float | None = None
+    stored_bytes: int | None = None
     checkpoints: Path | None = None
     resume: bool = False

@@ -81,11 +81,27 @@ class Behind(_Strict):
     ci95: tuple[float, float] | None
 
 
+class Pass(_Strict):
+    """Where a net's learning curve goes below a count-based row: `nats_per_token` is that row's cross-entropy on the
+    validation tokens that the net was validated on; `tokens`, `seconds` and `flops` are what training had cost by
+    then, interpolated between two validations, and null where the curve stays above."""
+
+    model: str
+    nats_per_token: float
+    tokens: int | None
+    seconds: float | None
+    flops: float | None
+
+
 class Row(_Strict):
     """One model on the test text. A figure that is not defined is null, and `notes` says why.
 
-    `folder` is relative to the run's. `mean_nats` is the score of a model that is not a
-    distribution. `peak_memory_bytes` is the process's while it fitted and scored.
+    `valid_nats_per_token` is the cross-entropy of the whole validation text, for models of counts
+    while they know the training text alone; a net's own is in `training`, on a sample. `control`
+    marks a model trained on a destroyed text, which no other is compared with. `passes` has the
+    count-based rows that a net could overtake. `folder` is relative to the run's. `mean_nats` is
+    the score of a model that is not a distribution. `peak_memory_bytes` is the process's while it
+    fitted and scored.
     """
 
     model: str
@@ -117,6 +133,9 @@ class Row(_Strict):
     training: dict[str, JsonValue]
     folder: str
     notes: list[str]
+    valid_nats_per_token: float | None = None
+    control: bool = False
+    passes: list[Pass] = []
 
 
 class Entropy(_Strict):
@@ -274,7 +293,7 @@ def find_row(record: Record, name: str) -> Row:
 
     Raises UsageError that lists the rows.
     """
-    scored = [row for row in record.rows if row.nats_per_token is not None]
+    scored = [row for row in record.rows if row.nats_per_token is not None and not row.control]
     if name == "best" and scored:
         return min(scored, key=lambda row: row.nats_per_token or 0.0)
     wanted = _squeezed(name)

@@ -149,15 +149,21 @@ class Tokens:
         return Tokens(self.ids[:count], self.documents[self.documents < count], self.vocabulary)
 
     def tail(self, count: int) -> Tokens:
-        """The last whole documents and spans that make up `count` tokens; the first may be cut."""
+        """The last `count` tokens; the first document may be cut. Of 0 tokens there is no document."""
         start = max(0, len(self.ids) - count)
-        documents = self.documents[self.documents > start] - start
-        return Tokens(self.ids[start:], np.concatenate([[0], documents]).astype(np.int64), self.vocabulary)
+        documents = np.append(start, self.documents[self.documents > start]) - start
+        return Tokens(self.ids[start:], documents[: len(self.ids) - start].astype(np.int64), self.vocabulary)
 
     def __add__(self, other: Tokens) -> Tokens:
-        """Both texts' documents, one after the other. Raises ValueError where the vocabularies differ."""
+        """Both texts' documents, one after the other.
+
+        Raises ValueError where the vocabularies differ, or where the last document of the first text
+        has no end, so that no context can tell it from the next.
+        """
         if self.vocabulary.hash != other.vocabulary.hash:
             raise ValueError("tokens of two vocabularies cannot be joined")
+        if len(self) and len(other) and self.ids[-1] != self.vocabulary.end_of_text:
+            raise ValueError("tokens whose last document has no end cannot be followed by others")
         ids = np.concatenate([self.ids, other.ids])
         return Tokens(ids, np.concatenate([self.documents, other.documents + len(self)]), self.vocabulary)
 

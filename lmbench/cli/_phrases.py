@@ -19,6 +19,18 @@ def flat(text: str) -> str:
     return text.replace("\r", "").replace("\n", "↵").replace("\t", "⇥")
 
 
+def fitted(text: str, columns: int, from_end: bool = False) -> str:
+    """As much of the beginning of `text`, or of its end, as `columns` of a terminal hold; wide characters take two."""
+    from rich.cells import cell_len
+
+    used = 0
+    for count, character in enumerate(reversed(text) if from_end else text):
+        used += cell_len(character)
+        if used > columns:
+            return text[len(text) - count :] if from_end else text[:count]
+    return text
+
+
 def table() -> Any:
     """An empty table in the look of the report's."""
     from rich import box

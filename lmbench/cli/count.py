@@ -49,7 +49,7 @@ def count(
         index = pipeline.training_index(folder, progress)
     found = concordance(index, tokenizer, text, top=top, examples=examples)
     if json:
-        content = {**asdict(found), "sparse": found.sparse}
+        content = {**asdict(found), "probability": found.probability, "sparse": found.sparse}
         sys.stdout.write(json_.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
         return
     _show(found)
@@ -67,13 +67,23 @@ def _show(found: Concordance) -> None:
     console.print(Text(f"{quoted(found.phrase)} occurs {times} {where}" if found.count else _missing(found, where)))
     if found.unknown:
         console.print(Text(f"{found.unknown} of its tokens are outside the vocabulary, and stand for any that is"))
+    if found.count and found.probability is not None:
+        console.print(Text(_share(found)))
     if found.continuations:
         kinds = "one token only" if found.sparse else f"{found.types:,} different tokens"
         console.print(Text(f"\nfollowed by {kinds}"))
         console.print(_following(found))
     if found.examples:
         console.print()
-        console.print(_places(found))
+        console.print(_places(found, console.width))
+
+
+def _share(found: Concordance) -> str:
+    from lmbench.cli._phrases import quoted
+
+    *before, last = found.tokens[0]
+    after = f"after {quoted(''.join(before))}" if before else "of all tokens"
+    return f"{quoted(last)} is {found.count:,} of {found.given:,} {after}: probability {found.probability:.4f}"
 
 
 def _missing(found: Concordance, where: str) -> str:
@@ -101,17 +111,26 @@ def _following(found: Concordance) -> Any:
     return grid
 
 
-def _places(found: Concordance) -> Any:
+def _places(found: Concordance, width: int) -> Any:
+    """The examples under each other, the phrase in one column, and as much around it as `width` has room for."""
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    from lmbench.cli._phrases import flat
+    from lmbench.cli._phrases import flat, fitted
 
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", style="dim", no_wrap=True)
-    grid.add_column(justify="right", no_wrap=True, overflow="crop")
-    grid.add_column(no_wrap=True, overflow="crop")
-    for item in found.examples:
-        line = Text(flat(item.phrase).lstrip(), style="bold") + Text(flat(item.right), style="none")
-        grid.add_row(f"document {item.document:,}", Text(flat(item.left)), line)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    labels = [f"document {item.document:,}, token {item.at + 1:,}" for item in found.examples]
+    room = (width - 2 - max(map(cell_len, labels))) // 2
+    for label, item in zip(labels, found.examples, strict=True):
+        phrase = flat(item.phrase)
+        left = flat(item.left)
+        # a space that belongs to the phrase's first token is shown before it, so that the words stand in one column
+        phrase, left = phrase.lstrip(), left + phrase[: len(phrase) - len(phrase.lstrip())]
+        phrase = fitted(phrase, room)
+        right = fitted(flat(item.right), max(0, room - cell_len(phrase)))
+        grid.add_row(label, Text(fitted(left.rstrip(), room, from_end=True)), Text(phrase, style="bold") + Text(right))
     return grid

@@ -29,7 +29,7 @@ def overlap(
     ] = False,
     novelty: Annotated[int, typer.Option(min=1, max=100, help="Longest n-gram of the novelty curve.")] = 12,
     first: Annotated[int, typer.Option("--from", min=1, help="First L of the Creativity Index.")] = 5,
-    last: Annotated[int, typer.Option("--to", min=1, help="Last L of the Creativity Index.")] = 11,
+    last: Annotated[int, typer.Option("--to", min=1, help="Last L of the Creativity Index.")] = 12,
     top: Annotated[int, typer.Option(min=0, help="How many of the longest matches to show.")] = 5,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output, with every match length.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
@@ -38,7 +38,8 @@ def overlap(
     """Compare a text with the training text of a run: the longest matches, n-gram novelty, the Creativity Index.
 
     Novelty is the share of the text's n-grams that training does not hold. L-uniqueness is the share of its words
-    that lie in no L-gram of training; the Creativity Index is their sum over L (Lu et al. 2024).
+    that lie in no n-gram of training with n of L or more; the Creativity Index is their sum over L (Lu et al. 2024),
+    of verbatim matches alone.
 
     [bold]Examples[/bold]
 

@@ -31,6 +31,11 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class Protocol(StrEnum):
+    STATIC = "static"
+    PREQUENTIAL = "prequential"
+
+
 class Errors(StrEnum):
     STRICT = "strict"
     REPLACE = "replace"
@@ -96,6 +101,20 @@ def run(
             rich_help_panel=_WHAT,
         ),
     ] = None,
+    protocol: Annotated[
+        Protocol,
+        typer.Option(
+            help="static: fitted on the training text, scored on the test text; prequential: the whole text coded in "
+            "blocks, each with what was learnt before it, compressors likewise.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = Protocol.STATIC,
+    blocks: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Blocks of the prequential code. [dim]\\[one at every doubling][/]", rich_help_panel=_WHAT
+        ),
+    ] = None,
     device: Annotated[Device, typer.Option(help="Where to compute.", rich_help_panel=_BUDGET)] = Device.AUTO,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.", rich_help_panel=_BUDGET)] = 0,
     train_seconds: Annotated[
@@ -154,7 +173,8 @@ def run(
                 source=source, models=_listed(model, pipeline.MODELS), tokenizer=tokenizer,
                 estimators=_listed(estimator, pipeline.ESTIMATORS), valid=valid, test=test, split=split, lines=lines,
                 encoding=encoding, errors=errors.value, text_field=text_field, device=device.value, seed=seed,
-                train_seconds=train_seconds, train_tokens=train_tokens, out=out,
+                train_seconds=train_seconds, train_tokens=train_tokens, out=out, protocol=protocol.value,
+                blocks=blocks,
             )  # fmt: skip
             done = pipeline.run(plan, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]))
     _show(done, json)

@@ -24,7 +24,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lmbench.counts.compact import Codes, Column, Pointers
+from lmbench.counts.arrays import flatnonzero
+from lmbench.counts.compact import Codes, Column, Pointer, Pointers
+from lmbench.counts.directory import Directory
 from lmbench.counts.ngrams import stream
 from lmbench.counts.parallel import coarse_threads, over_chunks
 from lmbench.counts.trie import Trie, narrow
@@ -39,6 +41,7 @@ Storage = Literal["float64", "float32", "quantized"]
 class BackoffModel:
     """`log_probs[k]`: [m] nats, ln p of each (k+1)-gram's last token given the others.
     `log_backoffs[k]`: [m] nats, ln b of each (k+1)-gram as a context; one level fewer.
+    `suffix_closed`: whether with every n-gram that without its first token is stored, which saves look-ups.
     """
 
     trie: Trie
@@ -46,6 +49,7 @@ class BackoffModel:
     log_backoffs: Sequence[Column]
     end_of_text: int
     unseen_log_backoff: float = 0.0
+    suffix_closed: bool = False
 
     @property
     def order(self) -> int:
@@ -72,28 +76,47 @@ class BackoffModel:
         return scores
 
     def _score(self, text: Tensor) -> Tensor:
-        """[n - 1] nats of text[1:], given what of its context lies in `text`."""
-        nodes = self.trie.match(text)
+        """[n - 1] nats of text[1:], given what of its context lies in `text`.
+
+        Order by order, for the tokens whose context of that length is stored: its back-off weight is
+        charged, and where the context and token are stored too, their probability takes the place of
+        all that came before. The n-grams just found are the contexts of the tokens one further on.
+        """
+        size = len(text) - 1
+        wanted = narrow(text, self.trie.vocabulary_size)[1:]
+        spread = self.trie.directory.spread.index_select(0, text)[1:]
         scores = self.log_probs[0].index_select(0, text[1:]).to(torch.float64)
-        # a context that reaches across a document's beginning is none, and no step back from it is charged
-        crossing = torch.zeros(len(text) - 1, dtype=torch.bool, device=text.device)
-        for order in range(2, min(self.order, len(text)) + 1):
-            context, node = nodes[order - 2][:-1], nodes[order - 1]
-            lower = scores[order - 2 :]
-            if len(self.log_backoffs[order - 2]):
-                backoff = self.log_backoffs[order - 2].index_select(0, context.clamp(min=0)).to(torch.float64)
-                step = torch.where(context >= 0, backoff, self.unseen_log_backoff)
-            else:
-                step = torch.full_like(lower, self.unseen_log_backoff)
+        contexts, places = text[:-1], torch.arange(size, device=text.device)
+        found = None
+        for order in range(2, self.order + 1):
             if self.unseen_log_backoff:
-                if order > 2:
-                    crossing = crossing[1:] | (text[1 : len(text) - order + 2] == self.end_of_text)
-                step = torch.where(crossing, 0.0, step)
-            lower += step
-            if len(self.log_probs[order - 1]):
-                stored = self.log_probs[order - 1].index_select(0, node.clamp(min=0)).to(torch.float64)
-                torch.where(node >= 0, stored, lower, out=lower)
+                scores += self._unseen(text, order - 1, places).double() * self.unseen_log_backoff
+            weights = self.log_backoffs[order - 2].index_select(0, contexts)
+            scores.index_copy_(0, places, scores.index_select(0, places) + weights)
+            if self.suffix_closed and found is not None:  # not stored if it is not without its first token
+                asked = flatnonzero(found.index_select(0, places))
+                contexts, places = contexts.index_select(0, asked), places.index_select(0, asked)
+            tokens, ranks = wanted.index_select(0, places), spread.index_select(0, places)
+            nodes, found_here = self.trie.look_up(order - 1, contexts, tokens, ranks)
+            kept = flatnonzero(found_here)
+            nodes, places = nodes.index_select(0, kept), places.index_select(0, kept)
+            scores.index_copy_(0, places, self.log_probs[order - 1].index_select(0, nodes).to(torch.float64))
+            found = torch.zeros(size, dtype=torch.bool, device=text.device).index_fill_(0, places, True)
+            if self.unseen_log_backoff:  # charged for every context, but none is one that a document ends
+                inside = flatnonzero(text.index_select(0, places + 1) != self.end_of_text)
+                nodes, places = nodes.index_select(0, inside), places.index_select(0, inside)
+            contexts, places = nodes, places + 1
+            if len(places) and int(places[-1]) == size:
+                contexts, places = contexts[:-1], places[:-1]
         return scores
+
+    def _unseen(self, text: Tensor, length: int, places: Tensor) -> Tensor:
+        """[n - 1] bool: tokens whose context of `length` lies within their document, but is not among `places`."""
+        unseen = torch.zeros(len(text) - 1, dtype=torch.bool, device=text.device)
+        unseen[length - 1 :] = True
+        for back in range(length - 1):  # the end of a text is a context's first token or none of it
+            unseen[length - 1 :] &= text[length - 1 - back : len(text) - 1 - back] != self.end_of_text
+        return unseen.index_fill_(0, places, False)
 
     def next(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[V] nats: the distribution of the token after `context`, the ids of a document so far."""
@@ -166,14 +189,26 @@ class BackoffModel:
         log_probs = [unigrams, *(keep(column[:]) for column in self.log_probs[1:])]
         log_backoffs = [keep(column[:]) for column in self.log_backoffs]
         return BackoffModel(
-            Trie(self.trie.tokens, first), log_probs, log_backoffs, self.end_of_text, self.unseen_log_backoff
+            self._trie_with(first),
+            log_probs,
+            log_backoffs,
+            self.end_of_text,
+            self.unseen_log_backoff,
+            self.suffix_closed,
         )
+
+    def _trie_with(self, first: Sequence[Pointer]) -> Trie:
+        trie = Trie(self.trie.tokens, first)
+        trie.directory = self.trie.directory
+        return trie
 
     def save(self, path: Path) -> None:
         """Write one safetensors file: tokens, first, log_probs and log_backoffs of each order."""
         tensors: dict[str, Tensor] = {"end_of_text": torch.tensor([self.end_of_text])}
         tensors["unseen_log_backoff"] = torch.tensor([self.unseen_log_backoff], dtype=torch.float64)
-        groups = {"tokens": self.trie.tokens, "first": self.trie.first}
+        tensors["suffix_closed"] = torch.tensor([self.suffix_closed])
+        tensors["spread"] = self.trie.directory.spread
+        groups = {"tokens": self.trie.tokens, "first": self.trie.first, "buckets": self.trie.directory.starts}
         for group, columns in {**groups, "log_probs": self.log_probs, "log_backoffs": self.log_backoffs}.items():
             for order, column in enumerate(columns, 1):
                 parts = {"": column} if isinstance(column, Tensor) else vars(column)
@@ -194,7 +229,10 @@ class BackoffModel:
             tokens += [tensors[f"tokens.{order}"] for order in range(2, len(log_probs) + 1)]
             unseen = float(tensors["unseen_log_backoff"])
             log_backoffs: list[Any] = _columns(tensors, "log_backoffs", Codes)
-            return cls(Trie(tokens, first), log_probs, log_backoffs, int(tensors["end_of_text"]), unseen)
+            trie = Trie(tokens, first)
+            trie.directory = Directory(tensors["spread"], _columns(tensors, "buckets", Codes))
+            closed = bool(tensors["suffix_closed"])
+            return cls(trie, log_probs, log_backoffs, int(tensors["end_of_text"]), unseen, closed)
         except (OSError, SafetensorError, KeyError, IndexError, TypeError) as error:
             raise LmbenchError(f"{path}: not a whole n-gram model ({error}); fit it again with `lmbench run`") from None
 

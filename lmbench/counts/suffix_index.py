@@ -36,6 +36,7 @@ Slots = NDArray[np.signedinteger[Any]]
 _FORMAT = 1
 _INDEX = "index.json"
 _SAMPLED = 1024
+_FEW = 4  # up to so many n-grams are looked up one by one
 _IN_STEP = 64  # tokens of n-grams that are looked up side by side; what is longer than that is rare
 
 
@@ -151,15 +152,27 @@ class SuffixIndex:
     def find(self, text: NDArray[np.integer[Any]], starts: Ints, lengths: Ints) -> tuple[Ints, Ints]:
         """The runs of the n-grams `text[starts[j] : starts[j] + lengths[j]]`, [q] each; of length 0 all slots.
 
-        The count is `high - low`. Worked example above: "a b" has the run 0 to 2.
+        The count is `high - low`. Many at once are looked up side by side, in a tenth to a hundredth of the
+        time each. Worked example above: "a b" has the run 0 to 2.
         """
         low, high = np.zeros(len(starts), dtype=np.int64), np.full(len(starts), len(self))
-        ids = np.asarray(text).astype(np.int64)
-        known = (ids >= 0) & (ids < self.vocabulary_size)
         going = np.flatnonzero(lengths > 0)
         depth = 0
-        # neighbours in the array are neighbours in memory: the n-grams are taken in the order of their first tokens
+        if len(going) > _FEW:
+            going, depth = self._in_step(np.asarray(text).astype(np.int64), starts, lengths, going, low, high)
+        for lane in going.tolist():
+            ngram = text[starts[lane] : starts[lane] + lengths[lane]].tolist()
+            low[lane], high[lane] = self._one(ngram, int(low[lane]), int(high[lane]), depth)
+        return low, high
+
+    def _in_step(self, ids: Ints, starts: Ints, lengths: Ints, going: Ints, low: Ints, high: Ints) -> tuple[Ints, int]:
+        """Narrow `low` and `high` of the n-grams `going` token by token; returns those left, and after how many tokens.
+
+        Neighbours in the array are neighbours in memory: they are taken in the order of their first tokens.
+        """
+        known = (ids >= 0) & (ids < self.vocabulary_size)
         going = going[np.argsort(ids[starts[going]], kind="stable")]
+        depth = 0
         while len(going) and depth < _IN_STEP:
             at = starts[going] + depth
             fits = known[at]
@@ -169,25 +182,24 @@ class SuffixIndex:
             low[going], high[going] = runs
             depth += 1
             going = going[(runs[0] < runs[1]) & (lengths[going] > depth)]
-        for lane in going.tolist():
-            ngram = ids[starts[lane] : starts[lane] + lengths[lane]]
-            low[lane], high[lane] = self._find_long(ngram, int(low[lane]), int(high[lane]), depth)
-        return low, high
+        return going, depth
 
-    def _find_long(self, ngram: Ints, low: int, high: int, depth: int) -> tuple[int, int]:
-        """The run of one long n-gram, which lies in the run of its first `depth` tokens: compared as a whole."""
+    def _one(self, ngram: list[int], low: int, high: int, depth: int) -> tuple[int, int]:
+        """The run of one n-gram, which lies in the run `low` to `high` of its first `depth` tokens: compared whole."""
+        if depth == 0:
+            if not 0 <= ngram[0] < self.vocabulary_size:
+                return 0, 0
+            low, high, depth = int(self.first[ngram[0]]), int(self.first[ngram[0] + 1]), 1
+        rest = ngram[depth:]
 
-        def order(slot: int) -> int:
-            """-1, 0 or 1: the suffix at `slot` sorts before the n-gram, begins with it, or sorts after it."""
+        def suffix(slot: int) -> list[int]:
             start = int(self.positions[slot]) + depth
-            suffix = self.text[start : start + len(ngram) - depth].astype(np.int64)
-            differing = np.flatnonzero(suffix != ngram[depth : depth + len(suffix)])
-            if len(differing):
-                return 1 if suffix[differing[0]] > ngram[depth + differing[0]] else -1
-            return 0 if depth + len(suffix) == len(ngram) else -1
+            tokens: list[int] = self.text[start : start + len(rest)].tolist()
+            return tokens
 
         slots = range(low, high)
-        return low + bisect_left(slots, 0, key=order), low + bisect_right(slots, 0, key=order)
+        begin = bisect_left(slots, rest, key=suffix)
+        return low + begin, low + bisect_right(slots, rest, lo=begin, key=suffix)
 
     # what follows
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from lmbench.counts.arrays import flatnonzero, repeated, replace_
 from lmbench.counts.compact import Pointer
+from lmbench.counts.directory import Directory
 
 _BIAS = 1 << 15
-_WIDE = 64
+_WIDE = 16
 
 
 def narrow(ids: Tensor, vocabulary_size: int) -> Tensor:
@@ -72,30 +74,48 @@ class Trie:
         parents: Tensor = repeated(first[low : high + 2].clamp(part.start, part.stop).diff()) + low
         return parents
 
-    def child(self, order: int, nodes: Tensor, ids: Tensor) -> Tensor:
-        """[q] the node, of the next order, that continues each of `nodes` with its id; -1 where there is none.
+    @cached_property
+    def directory(self) -> Directory:
+        """Made when it is first needed, unless it was loaded."""
+        levels = [self.ids(order, slice(None)) for order in range(2, self.order + 1)]
+        return Directory.of(levels, list(self.first[: self.order - 1]), self.vocabulary_size)
 
-        A binary search in all slices at once: one gather for each halving of the widest
-        slice, the few wide ones by themselves until they are no wider than the rest.
+    def child(self, order: int, nodes: Tensor, ids: Tensor) -> Tensor:
+        """[q] the node, of the next order, that continues each of `nodes` with its id; -1 where there is none."""
+        asked = flatnonzero(nodes >= 0)
+        wanted = ids.index_select(0, asked)
+        spread = self.directory.spread.index_select(0, wanted)
+        at, stored = self.look_up(order, nodes.index_select(0, asked), narrow(wanted, self.vocabulary_size), spread)
+        found = torch.full_like(nodes, -1)
+        kept = flatnonzero(stored)
+        return found.index_copy_(0, asked.index_select(0, kept), at.index_select(0, kept).to(found.dtype))
+
+    def look_up(self, order: int, nodes: Tensor, wanted: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+        """What continues each of `nodes`, none of them missing: [q] int32 nodes of the next order, [q] bool if stored.
+
+        `wanted`: the tokens in the form of `narrow`; `spread`: their ranks in the directory. Where
+        nothing is stored the node means nothing. In one bucket after another's pace: one gather for each
+        halving of the fullest, the few full ones by themselves until they are no fuller than the rest.
         """
         first, below = self.first[order - 1], self.tokens[order]
-        found = torch.full_like(nodes, -1)
-        asked = torch.nonzero(nodes >= 0).squeeze(1)
-        if len(asked) == 0 or len(below) == 0:
-            return found
-        inside = nodes.index_select(0, asked)
-        at = first.index_select(0, inside)
-        last = first.index_select(0, inside + 1) - 1
-        some = last >= at
-        if not bool(some.all()):
-            asked, at, last = asked[some], at[some], last[some]
-        wanted = narrow(ids.index_select(0, asked), self.vocabulary_size)
-        wide = torch.nonzero(last - at >= _WIDE).squeeze(1)
-        if len(wide):
-            at[wide] = _narrow_down(below, at[wide], last[wide], wanted[wide], _WIDE)
-        at = _narrow_down(below, at, torch.minimum(last, at + (_WIDE - 1)), wanted, 1)
-        found[asked] = torch.where(below.index_select(0, at) == wanted, at, -1).to(found.dtype)
-        return found
+        if len(below) == 0 or len(nodes) == 0:
+            return torch.zeros_like(nodes), torch.zeros_like(nodes, dtype=torch.bool)
+        at, end = first.index_select(0, nodes), first.index_select(0, nodes + 1)
+        at, end = self.directory.bucket(order, at, end, spread)
+        last = end.sub_(1)
+        width = last - at
+        stored = width >= 0
+        widest = int(width.max())
+        if widest >= _WIDE:
+            wide = flatnonzero(width >= _WIDE)
+            ends = last.index_select(0, wide)
+            begins = _narrow_down(below, at.index_select(0, wide), ends, wanted.index_select(0, wide), widest, _WIDE)
+            at.index_copy_(0, wide, begins)
+            last = torch.minimum(last, at + (_WIDE - 1), out=last)
+        at.clamp_(max=len(below) - 1)
+        at = _narrow_down(below, at, last.clamp_(min=0), wanted, min(widest, _WIDE - 1), 1)
+        stored &= below.index_select(0, at) == wanted
+        return at, stored
 
     def match(self, text: Tensor) -> list[Tensor]:
         """The node of every window of a text: `match[k][i]`, [n - k], is that of `text[i : i + k + 1]`, or -1.
@@ -109,20 +129,15 @@ class Trie:
         return nodes
 
 
-def repeated(times: Tensor) -> Tensor:
-    """[sum] int64: each index i, `times[i]` times; `[2, 0, 1]` gives `[0, 0, 2]`."""
-    if times.device.type == "cpu":
-        return torch.from_numpy(np.repeat(np.arange(len(times)), times.numpy()))
-    return torch.repeat_interleave(times)
+def _narrow_down(values: Tensor, at: Tensor, last: Tensor, wanted: Tensor, widest: int, until: int) -> Tensor:
+    """[q] the last place from `at` to `last` whose value is not above `wanted`, or `at`; to within `until` places.
 
-
-def _narrow_down(values: Tensor, at: Tensor, last: Tensor, wanted: Tensor, until: int) -> Tensor:
-    """[q] the last place from `at` to `last` whose value is not above `wanted`, or `at`; to within `until` places."""
-    if len(at) == 0:
-        return at
-    step = 1 << int((last - at).max()).bit_length()
+    `widest`: the largest last - at. Overwrites `at`.
+    """
+    step = 1 << max(0, widest).bit_length() >> 1
     while step >= until:
-        probe = torch.minimum(at + step, last)
-        at = torch.where(values.index_select(0, probe) <= wanted, probe, at)
+        probe = at + step
+        torch.minimum(probe, last, out=probe)
+        replace_(at, probe, values.index_select(0, probe) <= wanted)
         step >>= 1
     return at

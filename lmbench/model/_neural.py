@@ -17,6 +17,7 @@ from torch import Tensor
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model.base import ModelCard
 from lmbench.net import nets
+from lmbench.net._sizing import blueprint, widest
 from lmbench.net.base import Net, Recurrent, Setting, build
 from lmbench.net.base import State as NetState
 from lmbench.progress import Progress
@@ -24,9 +25,20 @@ from lmbench.runtime import Runtime
 from lmbench.tokens import Tokens
 from lmbench.training.budget import Budget
 from lmbench.training.checkpoint import put, tensors_of
-from lmbench.training.evaluation import score, scoring, stride_of, window_start
-from lmbench.training.loop import Loop, State
+from lmbench.training.evaluation import (
+    carried_log_probs,
+    log_probs,
+    score,
+    scoring,
+    slide,
+    stride_of,
+    window_start,
+)
+from lmbench.training.loop import Loop
 from lmbench.training.options import Training
+from lmbench.training.parallel import joined
+from lmbench.training.shuffle import shuffled, unigram_entropy
+from lmbench.training.utilisation import peak_flops, utilisation
 
 __all__ = ["Neural"]
 
@@ -34,6 +46,8 @@ SECONDS = {"cpu": 45.0, "cuda": 60.0}  # the budget of a run that sets none
 BATCH = {"cpu": 2_048, "cuda": 16_384}  # tokens in a step
 LARGE_BATCH = {"cpu": 2_048, "cuda": 65_536}  # and for a text that is large enough not to be read over and over
 LARGE_TEXT = 10_000_000
+CARD_BYTES = 12_000  # what is stored beside the weights: options, and the learning curve
+MEMORY_TEST = {"cpu": 32_768, "cuda": 262_144}  # training tokens that the loss on them is measured on
 BLOCK = 64  # places that a recurrent net reads at once when asked for the next token
 SHARED = frozenset(field.name for field in fields(Training))
 
@@ -74,10 +88,19 @@ class Neural:
         """Train within the runtime's budget (a default one of about a minute), keep the weights of least validation
         loss.
 
+        With `shuffled` the tokens are put in random order first, nothing is validated, and the last weights stay.
+
         Raises LmbenchError where the training text is empty, and KeyboardInterrupt on Ctrl-C, after a checkpoint.
         """
         if not len(train):
             raise LmbenchError(f"{self.name}: the training text has no tokens")
+        if self.training.shuffled:
+            train, valid = shuffled(train, self.runtime.seed), valid.head(0)
+        with joined():
+            self._fit(train, valid, progress)
+        return self
+
+    def _fit(self, train: Tokens, valid: Tokens, progress: Progress) -> None:
         net, notes = self._build(train)
         self._net, self.end_of_text = net, train.vocabulary.end_of_text
         self._held = (np.empty(0, np.int64), ())
@@ -96,15 +119,21 @@ class Neural:
             "validation text": valid.hash,
         }
         loop = Loop(net, train, valid, self.training, budget, rows, self.runtime, identity)
-        state = loop.run(self.name, progress)
-        self._describe(state, budget, rows * length, len(train), notes)
-        return self
+        loop.run(self.name, progress)
+        self._describe(loop, rows * length, len(train), notes)
 
     def _build(self, train: Tokens) -> tuple[Net, list[str]]:
         """The untrained net on the device, sized for the text."""
         runtime = self.runtime
         limits = self._budget(self.training.batch or BATCH[runtime.device])
         setting = Setting(len(train.vocabulary), len(train), runtime.device, limits.seconds, limits.tokens)
+        if runtime.stored_bytes is not None:
+            width = widest(self.architecture, setting, self.options, runtime.stored_bytes - CARD_BYTES)
+            self.options = {**self.options, "width": width}
+        if limits.flops is not None:
+            drawn = blueprint(self.architecture, setting, self.options)
+            cost = drawn.costs(min(drawn.row, len(train)))["flops_per_token"]
+            setting = replace(setting, tokens=limits.tokens_at(cost))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(runtime.seed)
             net, options = build(self.architecture, setting, self.options)
@@ -125,37 +154,77 @@ class Neural:
         return max(1, min(measure, max(text, 256)) // length)
 
     def _budget(self, batch: int) -> Budget:
+        runtime = self.runtime
         if self.training.steps is not None:
             return Budget(tokens=self.training.steps * batch)
-        if self.runtime.train_seconds is None and self.runtime.train_tokens is None:
-            return Budget(seconds=SECONDS[self.runtime.device])
-        return Budget(tokens=self.runtime.train_tokens, seconds=self.runtime.train_seconds)
+        if runtime.train_seconds is None and runtime.train_tokens is None and runtime.train_flops is None:
+            return Budget(seconds=SECONDS[runtime.device])
+        return Budget(tokens=runtime.train_tokens, seconds=runtime.train_seconds, flops=runtime.train_flops)
 
-    def _describe(self, state: State, budget: Budget, batch: int, text: int, notes: list[str]) -> None:
-        costs = self.net.costs(min(self.net.row, text))
+    def _describe(self, loop: Loop, batch: int, text: int, notes: list[str]) -> None:
+        state, costs, speed = loop.state, self.net.costs(min(self.net.row, text)), loop.tokens_per_second
+        gpu = torch.cuda.get_device_name() if self.runtime.device == "cuda" else ""
+        peak, share = peak_flops(gpu), None
+        if speed is not None:
+            share = utilisation(costs["flops_per_token"], speed, peak, loop.world.size)
+        if share is not None and peak is not None:
+            notes = [
+                *notes,
+                f"model FLOP utilisation {share:.1%} of {peak * loop.world.size / 1e12:,.0f} TFLOP/s in bfloat16 "
+                f"({loop.world.size} x {gpu})",
+            ]
         self.card = ModelCard(
             parameters=costs["parameters"],
             context=self.net.context,
             dtype="float32",
             stride=self.stride,
+            control=self.training.shuffled,
             training={
                 "net": self.name,
                 "options": self.options,
                 **asdict(self.training),
                 "batch": batch,
-                "budget": asdict(budget),
+                "budget": asdict(loop.budget),
                 **costs,
                 "steps": state.step,
                 "tokens": state.tokens,
                 "epochs": state.tokens / text,
                 "seconds": state.seconds,
-                "flops": float(costs["flops_per_token"]) * state.tokens,
+                "flops": loop.spent.flops,
+                "processes": loop.world.size,
+                "tokens_per_second": speed,
+                "peak_flops_per_second": peak,
+                "flop_utilisation": share,
+                "validation": {"row": self.net.row, "tokens": loop.windows.scored},
                 "best_validation": state.best,
                 "best_tokens": state.best_tokens,
                 "curve": state.curve,
             },
             notes=notes + state.notes,
         )
+
+    def measure_training_loss(self, train: Tokens) -> None:
+        """Put on the card what the kept weights lose on the text they were trained on, in nats per token.
+
+        `train` is what `fit` was given. Scored as the test text is, without dropout: on windows spread evenly over the
+        text, or from its beginning where a state is carried; `tokens` says how many were scored. `unigram_entropy` is
+        of the training text: with `shuffled`, what a net without memory of it cannot fall below.
+        """
+        if self.training.shuffled:
+            train = shuffled(train, self.runtime.seed)
+        net, device, most = self.net, self.runtime.device, MEMORY_TEST[self.runtime.device]
+        if self.stride is None:
+            assert isinstance(net, Recurrent)
+            part = train.head(most)
+            loss, scored = -carried_log_probs(net, part, device).sum(), len(part)
+        else:
+            windows = slide(train, net.row, self.stride).sample(most)
+            loss, scored = -log_probs(net, train, windows, device).sum(), windows.scored
+        self.card.training["training_loss"] = {
+            "nats_per_token": float(loss) / scored,
+            "tokens": scored,
+            "unigram_entropy": unigram_entropy(train),
+        }
 
     def log_probs(self, tokens: Tokens, progress: Progress | None = None) -> NDArray[np.float64]:
         """[n] nats. Raises LmbenchError where `tokens` are of another vocabulary."""

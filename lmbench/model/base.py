@@ -25,6 +25,8 @@ class ModelCard:
     `distribution`: False for a score that does not sum to one (stupid back-off), which
     is shown but never as a cross-entropy; `smoothed`: False where unseen events get
     probability zero and log-probabilities may be -inf.
+    `control`: trained on a text that was destroyed on purpose, to see what a model learns
+    of it by heart: shown, never ranked or compared.
     `training`: what fitting cost and which settings it arrived at; JSON values only.
     `notes`: sentences the report prints under the table.
     """
@@ -35,6 +37,7 @@ class ModelCard:
     adaptive: bool = False
     distribution: bool = True
     smoothed: bool = True
+    control: bool = False
     dtype: str = "float64"
     stride: int | None = None
     training: dict[str, Any] = field(default_factory=dict)

@@ -113,6 +113,7 @@ class Ngram:
         model = self.smoothing.estimate(counts, self.card.training, progress)
         if self.entropy_prune:
             model = relative_entropy_pruned(model, counts, self.entropy_prune)
+        model.suffix_closed = not self.entropy_prune  # an n-gram's counts are no more than those of its parts
         self._model = model.stored_as(self.storage)
         occurring = int((counts.raw[0] > 0).sum())
         self.card.stored_ngrams = occurring + sum(model.trie.size(order) for order in range(2, model.order + 1))

@@ -55,6 +55,7 @@ class Net(nn.Module):
     row: int
     context: int | None
     muon: ClassVar[bool] = True  # whether Muon suits its matrices; AdamW takes them otherwise
+    compiles: ClassVar[bool] = True  # whether torch.compile gains anything
 
     def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
         """[B, T] ids -> [B, T, C] vectors. `documents`: [B, T], equal within a document and

@@ -28,6 +28,8 @@ class LSTM(Recurrent):
         tied: one table for the embedding and for the output layer.
     """
 
+    compiles = False  # the fused recurrent kernels stay outside of the graph, and packing makes its shapes vary
+
     def __init__(
         self,
         vocabulary: int,

@@ -27,9 +27,13 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Example:
-    """An occurrence: the text before it, itself and after it; the number of its document, from 1."""
+    """An occurrence: the text before it, itself and after it; its document's number, from 1, and its place there, from 0.
+
+    Places are in tokens.
+    """
 
     document: int
+    at: int
     left: str
     phrase: str
     right: str
@@ -39,8 +43,10 @@ class Example:
 class Concordance:
     """`tokens`: the token sequences that were looked for. `followed`: occurrences with something after them.
 
-    `types`: distinct tokens after it. `sparse`: one token has all the count. Where the phrase does
-    not occur, `suffix` is the longest end of it that does, and all else is of that; None where the phrase occurs.
+    `given`: how often something follows the phrase without its last token; `probability`: in what share of those that
+    token does, None where `given` is 0. `types`: distinct tokens after the phrase. `sparse`: one token has all the
+    count. Where the phrase does not occur, `suffix` is the longest end of it that does, and what follows and
+    the examples are of that; None where the phrase occurs.
     """
 
     phrase: str
@@ -48,12 +54,17 @@ class Concordance:
     count: int
     training_tokens: int
     unknown: int
+    given: int = 0
     suffix: str | None = None
     suffix_count: int = 0
     followed: int = 0
     types: int = 0
     continuations: list[Continuation] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+
+    @property
+    def probability(self) -> float | None:
+        return self.count / self.given if self.given else None
 
     @property
     def sparse(self) -> bool:
@@ -91,6 +102,7 @@ def concordance(
         count=count,
         training_tokens=len(index) - 1,
         unknown=unknown,
+        given=sum(_followed(index, variant[:-1]) for variant in variants),
         suffix=suffix,
         suffix_count=suffix_count,
         followed=int(counts.sum()),
@@ -114,6 +126,14 @@ def _run(index: SuffixIndex, ids: list[int]) -> tuple[int, int, int]:
     text = np.array(ids, dtype=np.int64)
     low, high = index.find(text, np.zeros(1, dtype=np.int64), np.array([len(ids)]))
     return int(low[0]), int(high[0]), len(ids)
+
+
+def _followed(index: SuffixIndex, ids: list[int]) -> int:
+    """How often a token follows `ids`; of no ids, the tokens there are."""
+    low, high, depth = _run(index, ids)
+    if not ids:
+        return high - low - 1  # the end of text before the first document follows nothing
+    return high - int(index.followed(np.array([low]), np.array([high]), depth)[0])
 
 
 def _longest_end(index: SuffixIndex, variants: list[list[int]]) -> tuple[int, int, int]:
@@ -171,4 +191,5 @@ def _example(index: SuffixIndex, tokenizer: Tokenizer, position: int, length: in
     right = tokenizer.decode(index.text[stop : min(end, stop + _AROUND)])
     if not tokenizer.lossless:  # words, which are decoded without the space between them
         left, right = left + " " * bool(left), " " * bool(right) + right
-    return Example(document + 1, left[-width:], tokenizer.decode(index.text[position:stop]), right[:width])
+    phrase = tokenizer.decode(index.text[position:stop])
+    return Example(document + 1, position - begin, left[-width:], phrase, right[:width])

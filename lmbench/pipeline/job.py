@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lmbench import machine, store
 from lmbench.corpus import Corpus, default_cache, open_source
@@ -41,7 +41,8 @@ class Plan:
     """What a run is asked to do; `lmbench run --help` says what each field means.
 
     Specs may be given as text. `split` None: as the corpus's manifest says, or 90/5/5.
-    `cache` None: $LMBENCH_CACHE, or the user's cache folder.
+    `cache` None: $LMBENCH_CACHE, or the user's cache folder. `protocol` prequential: models and estimators code the
+    whole text, each of `blocks` blocks (None: at every doubling) with what was learnt before it.
     """
 
     source: str = "python-docs"
@@ -59,8 +60,13 @@ class Plan:
     seed: int = 0
     train_seconds: float | None = None
     train_tokens: int | None = None
+    train_flops: float | None = None
+    match: Literal["seconds", "bytes"] | None = None
+    shuffle_labels: bool = False
     out: Path | str = "results"
     cache: Path | str | None = None
+    protocol: Literal["static", "prequential"] = "static"
+    blocks: int | None = None
 
     def specs(self) -> tuple[Spec, list[Spec], list[Spec]]:
         """The tokenizer, the models and the estimators, each once, checked against the registries.
@@ -77,6 +83,8 @@ class Plan:
             models.check(spec)
         for spec in estimates:
             estimators.check(spec)
+        if self.blocks is not None and (self.protocol != "prequential" or self.blocks < 1):
+            raise UsageError("--blocks must be 1 or more, and belongs to --protocol prequential")
         if not chosen and not estimates:
             raise UsageError("there is nothing to do: no --model and no --estimator")
         return tokenizer, chosen, estimates

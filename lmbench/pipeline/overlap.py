@@ -17,8 +17,11 @@ from lmbench.score.overlap import creativity_index, ngram_novelty, passages, rem
 from lmbench.tokenizer.base import Tokenizer
 from lmbench.tokens import Tokens, Vocabulary
 
-# a word with what stands inside it (don't, mother-in-law), or a mark: the paper's tokens, nltk's, are much the same
-_WORD = re.compile(r"\w+(?:[-'’]\w+)*|[^\w\s]")
+# Where words are written side by side (Han and hiragana), a character stands for one, as in Unicode's default
+# word boundaries (UAX 29); else it is a word with what is inside it (don't, mother-in-law), or a mark.
+_ALONE = r"\u3040-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+(?:[-'’][^\W{_ALONE}]+)*|[^\w\s]")
+_BESIDE = re.compile(rf"(?<=[{_ALONE}]) | (?=[{_ALONE}])")
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def overlap(
     *,
     words: bool = False,
     novelty: int = 12,
-    span: tuple[int, int] = (5, 11),
+    span: tuple[int, int] = (5, 12),
     most: int = 5,
 ) -> Overlap:
     """Match every position of `text` with the training text of `index`.
@@ -120,19 +123,20 @@ def _passages(
     places = index.positions[low].astype(np.int64)
     training = np.searchsorted(index.document_starts, places, "right")
     owners = np.searchsorted(documents, starts, "right")
-    between = " " if words or not vocabulary.lossless else ""
+    between = b" " if words or not vocabulary.lossless else b""
+    pieces = [[vocabulary.tokens[token] for token in ids[start : start + length].tolist()] for start, length in found]
+    texts = [between.join(piece).decode("utf-8", errors="replace") for piece in pieces]
     return [
         Passage(
-            text=between.encode().join(vocabulary.tokens[token] for token in ids[start : start + length].tolist())
-            .decode("utf-8", errors="replace"),
+            text=_BESIDE.sub("", text) if words else text,
             tokens=length,
             document=int(owner),
             at=int(start - documents[owner - 1]),
             count=int(times),
             training_document=int(place),
         )
-        for (start, length), owner, times, place in zip(found, owners, high - low, training, strict=True)
-    ]  # fmt: skip
+        for text, (start, length), owner, times, place in zip(texts, found, owners, high - low, training, strict=True)
+    ]
 
 
 def _in_words(

@@ -16,6 +16,7 @@ from lmbench.entropy.base import Estimate, Estimator
 from lmbench.model import models
 from lmbench.model.base import Model, ModelCard
 from lmbench.pipeline.job import Job
+from lmbench.pipeline.prequential import whole
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.score.measure import measure
@@ -158,7 +159,11 @@ def _entropy(estimate: Estimate, unit: str) -> Entropy:
 def _in_unit(job: Job, unit: str, progress: Progress) -> tuple[Tokens, Tokens]:
     """Train and test as the estimator reads them: the run's own tokens, or characters, or bytes."""
     if unit == "token":
-        return job.train, job.test
+        return _as_read(job, job.train, job.valid, job.test)
     tokenizer = trained(Spec(unit), job.splits.train, job.cache, progress)
-    train, _, test = encode_splits(tokenizer, job.splits, job.cache, progress)
-    return train, test
+    return _as_read(job, *encode_splits(tokenizer, job.splits, job.cache, progress))
+
+
+def _as_read(job: Job, train: Tokens, valid: Tokens, test: Tokens) -> tuple[Tokens, Tokens]:
+    """Training and test text; under the prequential protocol nothing, and the whole text."""
+    return (train.head(0), whole(train, valid, test)) if job.plan.protocol == "prequential" else (train, test)

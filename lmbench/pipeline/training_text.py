@@ -33,20 +33,32 @@ def training_index(folder: Path, progress: Progress | None = None) -> SuffixInde
     for row in record.rows:
         index = folder / row.folder / "index"
         if parse(row.model).name == "suffix" and index.is_dir():
-            return _checked(SuffixIndex.load(index), index, record)
+            return _checked(SuffixIndex.load(index), index, record, folder)
     if (folder / KEPT).is_dir():
-        return _checked(SuffixIndex.load(folder / KEPT), folder / KEPT, record)
+        return _checked(SuffixIndex.load(folder / KEPT), folder / KEPT, record, folder)
     progress = progress or Silent()
     index_of_text = SuffixIndex.build(_tokens(folder, record, progress), progress)
     _keep(index_of_text, folder / KEPT)
     return index_of_text
 
 
-def _checked(index: SuffixIndex, folder: Path, record: Record) -> SuffixIndex:
-    # of train + valid together the card has no hash
-    if not record.card.refit and index.tokens_hash != record.card.train.tokens_hash:
+def _checked(index: SuffixIndex, folder: Path, record: Record, run: Path) -> SuffixIndex:
+    card = record.card
+    found, expected = [index.tokens_hash], [card.train.tokens_hash]
+    if card.refit:  # of train + valid together the card has no hash
+        found, expected = _hashes_of_parts(index, record, run), [card.train.tokens_hash, card.valid.tokens_hash]
+    if found != expected:
         raise LmbenchError(f"{folder} is not an index of this run's training text; delete it and ask again")
     return index
+
+
+def _hashes_of_parts(index: SuffixIndex, record: Record, run: Path) -> list[str]:
+    """Those of the training and of the validation tokens in the text that was indexed."""
+    tokenizer = load_tokenizer(run / "tokenizer")
+    vocabulary = replace(tokenizer.vocabulary, lossless=record.card.lossless)
+    both = Tokens(index.text[1:], index.document_starts, vocabulary)
+    size = record.card.train.tokens
+    return [both.head(size).hash, both.tail(max(0, len(both) - size)).hash]
 
 
 def _tokens(folder: Path, record: Record, progress: Progress) -> Tokens:

@@ -14,6 +14,7 @@ from lmbench.errors import LmbenchError
 from lmbench.model import models
 from lmbench.model.base import Model
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
+from lmbench.pipeline.prequential import code_length_of, coded, coded_models
 from lmbench.pipeline.rows import estimates_of, row_of, truth_of
 from lmbench.progress import Progress, Silent
 from lmbench.report.page import write_page
@@ -94,15 +95,15 @@ def resume(
 
 def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
     folder, record = run.folder, run.record
-    done = {row.model for row in record.rows}
+    done = {row.model for row in record.rows} | coded_models(record)
     missing = [spec for spec in job.models if str(spec) not in done]
     try:
         with progress.task("run", len(missing) + len(job.estimators)) as whole:
             for spec in missing:
                 whole.show(str(spec))
-                record = _with(record, _outcome(spec, partial(row_of, job, spec, folder, progress)), folder, on_row)
+                record = _with(record, _outcome(spec, _turn(job, spec, folder, progress)), folder, on_row)
                 whole.advance()
-            record = record.model_copy(update={"entropy": truth_of(job.corpus)})
+            record = record.model_copy(update={"entropy": [*coded(record), *truth_of(job.corpus)]})
             for spec in job.estimators:
                 whole.show(str(spec))
                 record = _with(record, _outcome(spec, partial(estimates_of, job, spec, progress)), folder, on_row)
@@ -118,8 +119,15 @@ def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
     return Run(folder, record)
 
 
+def _turn(job: Job, spec: Spec, folder: Path, progress: Progress) -> Callable[[], Row | list[Entropy]]:
+    """What a model does under the run's protocol."""
+    if job.plan.protocol == "prequential":
+        return partial(code_length_of, job, spec, progress)
+    return partial(row_of, job, spec, folder, progress)
+
+
 def _kept(job: Job, record: Record, folder: Path) -> str:
-    count = f"{len(record.rows)} of {len(job.models)} models"
+    count = f"{len(record.rows) + len(coded_models(record))} of {len(job.models)} models"
     return f"{count} are kept in {folder}; go on with: lmbench run --resume {folder}"
 
 

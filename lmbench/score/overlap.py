@@ -26,7 +26,7 @@ def ngram_novelty(lengths: Ints, remaining: Ints, n: int) -> float | None:
 
 
 def uniqueness(lengths: Ints, n: int) -> float | None:
-    """The share of the tokens that lie in no n-gram of the reference: L-uniqueness, Lu et al. 2024, section 2.1.
+    """The share of the tokens that lie in no n-gram of the reference: L-uniqueness, Lu et al. 2024.
 
     uniq(x, L) = 1/|x| sum_k 1{f(x[i : i+n], C) = 0 for all i in (k-n, k], n >= L}, f being 1 where the
     reference C holds the n-gram. None where there are no tokens.
@@ -47,10 +47,11 @@ def covered(lengths: Ints, n: int) -> NDArray[np.bool_]:
 
 
 def creativity_index(lengths: Ints, first: int, last: int) -> float | None:
-    """The sum of L-uniqueness over L = `first` .. `last`: Lu et al. 2024, section 2.1, over a stated range.
+    """The sum of L-uniqueness over L = `first` .. `last`: Lu et al. 2024, for verbatim matches, over a stated range.
 
-    The paper sums from some L on without end, and shows L = 5 to 11 of words. It lies between 0 (all of it
-    is in matches of `last` tokens) and last - first + 1 (none of it in matches of `first`).
+    It lies between 0 (all of it is in matches of `last` tokens) and last - first + 1 (none of it in matches of
+    `first`); two figures compare where range and unit are the same. The paper counts words, and beside these
+    verbatim matches near ones, which are not looked for here.
 
     Worked example: reference "the cat sat on the mat", text "the cat sat on a mat", L = 2 to 5:
     4 of 6 words lie in matches of 2, 3 and 4 words, none of 5: 1/3 + 1/3 + 1/3 + 1 = 2.

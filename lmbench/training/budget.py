@@ -27,6 +27,14 @@ class Budget:
         pairs = [(spent.tokens, self.tokens), (spent.seconds, self.seconds), (spent.flops, self.flops)]
         return max(used / limit if limit > 0 else 1.0 for used, limit in pairs if limit is not None)
 
+    def tokens_at(self, flops_per_token: float) -> int | None:
+        """The tokens that the limits of tokens and operations allow a net of this cost; None where there is neither.
+
+        10^15 operations at 6 x 10^6 a token: 166,666,666 tokens.
+        """
+        by_flops = None if self.flops is None else int(self.flops / max(1.0, flops_per_token))
+        return min((limit for limit in (self.tokens, by_flops) if limit is not None), default=None)
+
 
 @dataclass(frozen=True)
 class Schedule:

@@ -18,7 +18,9 @@ _TOKENS_PER_THREAD = 512
 def autocast_type(precision: str, device: str) -> torch.dtype | None:
     """The type that training multiplies in, None for float32."""
     if precision == "auto":
-        native = torch.cuda.is_bf16_supported() if device == "cuda" else _cpu_multiplies_bfloat16()
+        # a GPU before Ampere only emulates it
+        gpu = device == "cuda"
+        native = torch.cuda.is_bf16_supported(including_emulation=False) if gpu else _cpu_multiplies_bfloat16()
         return torch.bfloat16 if native else None
     return torch.bfloat16 if precision == "bfloat16" else None
 
@@ -32,15 +34,26 @@ def _cpu_multiplies_bfloat16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def worth_compiling(budget: Budget, device: str) -> bool:
+def worth_compiling(budget: Budget, device: str, flops_per_token: float) -> bool:
     """Compiling costs about a minute once: on a GPU it comes back in a training of three and more."""
-    long = (budget.seconds or 0.0) >= 180.0 or (budget.seconds is None and (budget.tokens or 0) >= 100_000_000)
+    tokens = budget.tokens_at(flops_per_token)
+    long = (budget.seconds or 0.0) >= 180.0 or (budget.seconds is None and (tokens or 0) >= 100_000_000)
     return device == "cuda" and long
 
 
 def micro_rows(rows: int, logits: int, device: str) -> int:
-    """How many of a batch's rows, of so many `logits` each, to take at once so that they stay small."""
-    return max(1, min(rows, _LOGITS[device] // logits))
+    """How many of a batch's rows, of so many `logits` each, to take at once so that they stay small.
+
+    The parts are equal where that costs less than half of the size: a part of another size would be compiled anew, and
+    for sizes that vary, which is slower. 64 rows of which 10 fit: 8, not 10, 10, 10, 10, 10, 10, 4.
+    """
+    most = max(1, min(rows, _LOGITS[device] // logits))
+    return next((size for size in range(most, most // 2, -1) if rows % size == 0), most)
+
+
+def compiler_failed(error: BaseException) -> bool:
+    """Whether `error` came from torch.compile (no C compiler, no Triton, an operation it does not know)."""
+    return any(kind.__module__.startswith(("torch._dynamo", "torch._inductor")) for kind in type(error).__mro__)
 
 
 @contextmanager

@@ -18,7 +18,9 @@ from lmbench.tokens import Tokens
 from lmbench.training.device import few_threads
 
 _TOKENS = {"cpu": 8_192, "cuda": 65_536}  # in a batch
-_LOGITS = 1 << 24  # logits held at once, per chunk
+_LOGITS = 1 << 24  # logits held at once, per chunk, on a CPU
+_ON_GPU = 8  # times as many
+_VALIDATION = {"cpu": 8_192, "cuda": 131_072}  # tokens of the sample that training is validated on
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,19 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.first)
+
+    @property
+    def scored(self) -> int:
+        """How many targets they score."""
+        return int((self.length - self.skip).sum())
+
+    def targets(self) -> NDArray[np.int64]:
+        """[scored] where in the text those stand."""
+        spans = [
+            np.arange(first + skip, first + length, dtype=np.int64)
+            for first, length, skip in zip(self.first, self.length, self.skip, strict=True)
+        ]
+        return np.concatenate([np.empty(0, dtype=np.int64), *spans])
 
     def sample(self, tokens: int) -> Windows:
         """As many of the windows as make up about `tokens` targets, evenly spread."""
@@ -74,6 +89,12 @@ def stride_of(net: Net, wanted: int | None) -> int | None:
     if net.context is not None and net.context < net.row:
         return min(wanted or net.row, net.row - net.context + 1)
     return min(wanted or max(1, net.row // 2), net.row)
+
+
+def validation_windows(tokens: Tokens, row: int, device: str) -> Windows:
+    """Where a net with rows of `row` is validated while it is trained: windows that do not overlap, all of them or an
+    evenly spread sample. A function of the text, so that another model can be scored on the same tokens."""
+    return slide(tokens, row, row).sample(_VALIDATION[device])
 
 
 def score(
@@ -154,7 +175,8 @@ def scoring(net: Net) -> Iterator[None]:
 
 
 def _slices(rows: Tensor, net: Net) -> tuple[Tensor, ...]:
-    return torch.split(rows, max(1, _LOGITS // net.vocabulary))
+    limit = _LOGITS if rows.device.type == "cpu" else _LOGITS * _ON_GPU
+    return torch.split(rows, max(1, limit // net.vocabulary))
 
 
 def _batches(lengths: NDArray[np.int64], limit: int) -> Iterator[slice]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lmbench.errors import LmbenchError
+from lmbench.machine import out_of_memory
 from lmbench.net.base import Net
 from lmbench.progress import Progress, Task
 from lmbench.runtime import Runtime
@@ -21,8 +22,8 @@ from lmbench.tokens import Tokens
 from lmbench.training import checkpoint
 from lmbench.training.budget import Budget, Schedule, Spent
 from lmbench.training.data import Batch, Rows
-from lmbench.training.device import autocast_type, few_threads, micro_rows, worth_compiling
-from lmbench.training.evaluation import log_probs, slide
+from lmbench.training.device import autocast_type, compiler_failed, few_threads, micro_rows, worth_compiling
+from lmbench.training.evaluation import log_probs, validation_windows
 from lmbench.training.interrupt import deferred
 from lmbench.training.optimiser import optimisers, set_rates
 from lmbench.training.options import Training
@@ -31,6 +32,8 @@ from lmbench.training.parallel import World, joined
 VALIDATIONS = 20  # over a whole run, closer together at its beginning
 VALIDATION_COST = 0.05  # the most of a budget of seconds that they may take
 CHECKPOINT_SECONDS = 20.0
+CHECKPOINT_COST = 0.02  # the most of the time that checkpoints may take: a large net's are written less often
+UNTIMED = 10  # first steps, which compile kernels and fill caches: they do not count for the speed
 
 
 @dataclass
@@ -48,6 +51,8 @@ class State:
     decay_begin: float = 1.0
     decay_end: float = 1.0
     done: bool = False
+    timed_steps: int = 0  # of those whose length could be measured: not the first, nor those around a validation
+    timed_seconds: float = 0.0
     losses: list[float] = field(default_factory=list)  # since the last point of the curve
     curve: list[dict[str, float | None]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -72,22 +77,32 @@ class Loop:
         self.device = runtime.device
         self.data = Rows(train, min(net.row, len(train)), rows, runtime.seed)
         self.micro = micro_rows(rows, self.data.length * net.vocabulary, self.device)
-        self.windows = slide(valid, net.row, net.row).sample(8_192 if self.device == "cpu" else 131_072)
+        self.windows = validation_windows(valid, net.row, self.device)
         self.flops_per_token = net.costs(self.data.length)["flops_per_token"]
         self.autocast = autocast_type(training.precision, self.device)
         self.optimisers: list[Optimizer] = optimisers(
             net, training.learning_rate, training.weight_decay, fused=self.device != "cpu"
         )
-        compiled = training.compile if training.compile is not None else worth_compiling(budget, self.device)
+        compiled = net.compiles and worth_compiling(budget, self.device, self.flops_per_token)
+        compiled = compiled if training.compile is None else training.compile
         self.loss: Callable[..., Tensor] = torch.compile(net) if compiled else net
         self.state = State(decay_begin=1.0 - training.decay)
         self.best = _copy(net)
         self.world = World()
         self._pending: Tensor | None = None  # the last step's loss, read one step later so that a GPU never waits
+        self._ended: float | None = None  # when the step before was done, where this one followed at once
+        self._taken = 0  # steps of this process
 
     @property
     def spent(self) -> Spent:
         return Spent(self.state.tokens, self.state.seconds, float(self.flops_per_token) * self.state.tokens)
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """The speed of a step in its stride, without validations and checkpoints; None for a run of a few steps."""
+        if not self.state.timed_seconds:
+            return None
+        return self.state.timed_steps * self.data.rows * self.data.length / self.state.timed_seconds
 
     def run(self, name: str, progress: Progress) -> State:
         """Train until the budget is spent, the validation loss has stopped falling, or the loss is not finite; leave
@@ -98,19 +113,21 @@ class Loop:
         """
         if self.runtime.resume:
             self._resume()
-        devices = [torch.cuda.current_device()] if self.device == "cuda" else []
         threads = few_threads(self.data.rows * self.data.length)
         with (
+            joined() as self.world,
             progress.task(name, 1.0) as task,
             deferred() as interrupt,
-            torch.random.fork_rng(devices),
+            torch.random.fork_rng(self._gpus()),
             threads,
-            joined(self.device) as self.world,
-            ThreadPoolExecutor(1) as reader,
+            ThreadPoolExecutor(1, initializer=_use_gpu, initargs=self._gpus()) as reader,
         ):
             self.net.train()
+            if self.world.size > 1:
+                share = len(self.world.share(self.data.rows))
+                self.micro = micro_rows(max(1, share), self.data.length * self.net.vocabulary, self.device)
             clock = saved = time.perf_counter()
-            fraction = 0.0
+            pause, fraction = CHECKPOINT_SECONDS, 0.0
             coming = reader.submit(self._read, self.state.step)
             while not self.state.done:
                 fraction = self._advance(task, fraction)
@@ -120,14 +137,16 @@ class Loop:
                 own = [
                     self.state.seconds + now - clock,
                     float(interrupt.pressed),
-                    float(now - saved > CHECKPOINT_SECONDS),
+                    float(now - saved > pause),
                 ]
-                self.state.seconds, pressed, due = self.world.agree(own, self.device)
+                self.state.seconds, pressed, due = self.world.agree(own)
                 clock = now
                 self._validate_when_due(task)
                 if self.runtime.checkpoints and (pressed or due):
+                    begin = time.perf_counter()
                     self._save()
-                    saved = now
+                    saved = time.perf_counter()
+                    pause = max(CHECKPOINT_SECONDS, (saved - begin) / CHECKPOINT_COST)
                 if pressed:
                     raise KeyboardInterrupt
             self._advance(task, fraction)
@@ -136,6 +155,9 @@ class Loop:
         if self.runtime.checkpoints:
             self._save()
         return self.state
+
+    def _gpus(self) -> list[int]:
+        return [torch.cuda.current_device()] if self.device == "cuda" else []
 
     def _read(self, step: int) -> Batch:
         batch = self.data.batch(step)
@@ -157,14 +179,12 @@ class Loop:
             try:
                 loss = self._gradients(batch)
                 break
-            except torch.OutOfMemoryError as error:
-                if self.micro == 1:
-                    raise LmbenchError(
-                        f"a single row of {self.data.length} tokens does not fit in the memory of the GPU: "
-                        "make the net smaller or its rows shorter"
-                    ) from error
-                self.micro = -(-self.micro // 2)
-                state.notes.append(f"batch did not fit in memory: gradients summed over parts of {self.micro} rows")
+            except (MemoryError, RuntimeError) as error:
+                if not self._mend(error):
+                    raise
+            self.net.zero_grad(set_to_none=True)
+            if self.device == "cuda":
+                torch.cuda.empty_cache()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), training.clip, foreach=True)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -172,6 +192,30 @@ class Loop:
         state.tokens += batch.targets.numel()
         self._settle()
         self._pending = loss
+        self._taken += 1
+
+    def _mend(self, error: Exception) -> bool:
+        """Prepare to take a step once more that `error` broke off; False where that would not help.
+
+        A batch that did not fit in memory is taken in smaller parts; what torch.compile cannot compile runs as it is
+        written. Raises LmbenchError where one row is too large.
+        """
+        notes = self.state.notes
+        if compiler_failed(error) and self.loss is not self.net and self.training.compile is None:
+            self.loss = self.net
+            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            notes.append(f"trained without torch.compile, which failed here ({reason[:200]})")
+            return True
+        if not out_of_memory(error):
+            return False
+        if self.micro == 1:
+            raise LmbenchError(
+                f"a single row of {self.data.length} tokens does not fit in memory: make the net smaller or its rows "
+                "shorter"
+            ) from error
+        self.micro = -(-self.micro // 2)
+        notes.append(f"batch did not fit in memory: gradients summed over parts of {self.micro} rows")
+        return True
 
     def _gradients(self, batch: Batch) -> Tensor:
         """The gradient of the batch's mean loss; returns that loss."""
@@ -192,7 +236,11 @@ class Loop:
         if self._pending is None:
             return
         loss = float(self._pending)
-        self._pending = None
+        now = time.perf_counter()
+        if self._ended is not None and self._taken >= UNTIMED:
+            self.state.timed_steps += 1
+            self.state.timed_seconds += now - self._ended
+        self._pending, self._ended = None, now
         if math.isfinite(loss):
             self.state.losses.append(loss)
         elif not self.state.done:
@@ -213,6 +261,7 @@ class Loop:
         if not over and (not due or dear):
             return
         self._settle()
+        self._ended = None  # the next step begins after the validation
         if state.done:
             return
         state.done = over
@@ -221,7 +270,7 @@ class Loop:
         begin = time.perf_counter()
         loss = self._validation_loss()
         spent = state.validation_seconds + time.perf_counter() - begin
-        state.validation_seconds = self.world.agree([spent], self.device)[0]
+        state.validation_seconds = self.world.agree([spent])[0]
         state.curve.append(
             {
                 "tokens": state.tokens,
@@ -256,7 +305,7 @@ class Loop:
         if not len(self.windows):
             return None
         found = log_probs(self.net, self.valid, self.windows, self.device)
-        return self.world.agree([-math.fsum(found) / int(self.windows.length.sum())], self.device)[0]
+        return self.world.agree([-math.fsum(found) / self.windows.scored])[0]
 
     def _advance(self, task: Task, before: float) -> float:
         """Show how far the budget is used; returns that share."""
@@ -272,6 +321,7 @@ class Loop:
     def _save(self) -> None:
         assert self.runtime.checkpoints is not None
         self._settle()
+        self._ended = None
         if self.world.rank:
             return
         content = {"identity": self.identity, "state": asdict(self.state)}
@@ -295,6 +345,12 @@ class Loop:
 
 def _copy(net: Net) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in checkpoint.tensors_of(net).items()}
+
+
+def _use_gpu(*devices: int) -> None:
+    """In a new thread the current GPU is the first one, whichever this process trains on."""
+    for device in devices:
+        torch.cuda.set_device(device)
 
 
 def _mix(seed: int, step: int) -> int:

@@ -20,6 +20,8 @@ class Training:
         learning_rate: size of a step, for Muon (hidden matrices) and AdamW (the rest) alike.
         weight_decay: how strongly the hidden matrices are pulled towards zero at each step.
         label_noise: share of the training targets replaced by random ids, against overfitting or to measure it.
+        shuffled: train on the training tokens in random order, to the end of the budget: its loss on them is what the
+            net has learnt by heart (Zhang et al. 2017); a control, that no other row is compared with.
         warmup: share of the budget over which the learning rate rises.
         decay: share of the budget, at its end, over which the learning rate falls to zero.
         clip: largest norm of the gradient; longer ones are scaled down to it.
@@ -35,6 +37,7 @@ class Training:
     learning_rate: float = 0.01
     weight_decay: float = 0.1
     label_noise: float = 0.0
+    shuffled: bool = False
     warmup: float = 0.02
     decay: float = 0.6
     clip: float = 1.0

@@ -1,20 +1,30 @@
 """Several processes that train one net: `torchrun --nproc-per-node N -m lmbench ...`.
 
 Every process holds the whole net and reads its share of each batch's rows; gradients are summed over all of them, so
-that N processes take the same steps as one does, up to rounding. What depends on a clock or a key (seconds spent,
-Ctrl-C) or decides when to stop (the validation loss) is said by the first process and believed by the others.
+that N processes take the same steps as one does, up to rounding and to what dropout draws. What depends on a clock or
+a key (seconds spent, Ctrl-C) or decides when to stop (the validation loss) is said by the first process and believed
+by the others.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from lmbench.errors import LmbenchError
+
+_COLLECTIVE: ContextVar[bool] = ContextVar("collective", default=True)
+_PATIENCE = timedelta(days=30)  # the others wait while the first process fits n-grams and scores
 
 
 @dataclass(frozen=True)
@@ -46,27 +56,70 @@ class World:
             dist.all_reduce(value)
         return value
 
-    def agree(self, values: list[float], device: str) -> list[float]:
-        """The numbers of the first process."""
+    def agree(self, values: list[float]) -> list[float]:
+        """The numbers of the first process. They go from CPU to CPU, so that no GPU is waited for."""
         if self.size == 1:
             return values
-        said = torch.tensor(values, dtype=torch.float64, device=device)
+        said = torch.tensor(values, dtype=torch.float64)
         dist.broadcast(said, 0)
         return said.tolist()
 
+    def tell(self, message: dict[str, Any] | None) -> dict[str, Any] | None:
+        """What the first process says to all, JSON values; the others' own `message` is not looked at."""
+        if self.size == 1:
+            return message
+        said = torch.frombuffer(bytearray(json.dumps(message).encode()), dtype=torch.uint8)
+        length = torch.tensor([len(said)])
+        dist.broadcast(length, 0)
+        if self.rank:
+            said = torch.empty(int(length), dtype=torch.uint8)
+        dist.broadcast(said, 0)
+        heard: dict[str, Any] | None = json.loads(bytes(said.tolist()))
+        return heard
+
+
+def expected() -> int:
+    """How many processes torchrun's environment variables speak of; 1 where there are none."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if dist.is_available() else 1
+
 
 @contextmanager
-def joined(device: str) -> Iterator[World]:
-    """The world that torchrun's environment variables describe, until the end of the block; else this process alone."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1 or not dist.is_available():
+def collective(whether: bool) -> Iterator[None]:
+    """Whether what is trained within the block is trained by all processes together, or by this one for itself."""
+    before = _COLLECTIVE.set(whether)
+    try:
+        yield
+    finally:
+        _COLLECTIVE.reset(before)
+
+
+@contextmanager
+def joined() -> Iterator[World]:
+    """The world that torchrun's environment variables describe, until the end of the block; else this process alone.
+
+    Each process takes the GPU of its number on its machine. Raises LmbenchError where there are fewer GPUs than
+    processes.
+    """
+    if expected() == 1 or not _COLLECTIVE.get():
         yield World()
         return
     ours = not dist.is_initialized()
     if ours:
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        gpus = _take_gpu()
+        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=_PATIENCE)
     try:
         yield World(dist.get_rank(), dist.get_world_size())
     finally:
         if ours:
             dist.destroy_process_group()
+
+
+def _take_gpu() -> bool:
+    """Make `cuda` mean this process's own GPU; whether there are any."""
+    if not torch.cuda.is_available() or not dist.is_nccl_available():
+        return False
+    place, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if place >= there:
+        raise LmbenchError(f"more processes than the {there} GPUs here: give torchrun --nproc-per-node {there}")
+    torch.cuda.set_device(place)
+    return True

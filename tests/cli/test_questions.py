@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from lmbench.cli._phrases import fitted
 from lmbench.cli.main import make_app
 from lmbench.pipeline import Run
 
@@ -35,6 +36,21 @@ def test_count_prints_the_count_the_continuations_and_examples(run: Path, small_
     training = small_text.read_text(encoding="utf-8")
     count = int(first.split("occurs ")[1].split(" times")[0])
     assert 0 < count <= training.count("the queen")
+
+
+def test_examples_stand_under_each_other_and_are_cut_where_they_are_farthest(run: Path, small_text: Path) -> None:
+    done = lmbench("count", run, "queen", "--examples", "4", "--top", "0", "-q")
+    examples = [line for line in done.stdout.splitlines() if line.lstrip().startswith("document 1, token ")]
+    assert len({line.index("queen", 60) for line in examples}) == 1
+    assert "is " in done.stdout
+    assert ": probability 0." in done.stdout
+
+
+def test_wide_characters_take_two_columns() -> None:
+    assert fitted("三四郎は", 5) == "三四"
+    assert fitted("三四郎は", 5, from_end=True) == "郎は"
+    assert fitted("abc三", 5, from_end=True) == fitted("abc三", 9) == "abc三"
+    assert fitted("abc", 0, from_end=True) == fitted("abc", 0) == ""
 
 
 def test_count_as_json(run: Path) -> None:
@@ -70,7 +86,7 @@ def test_overlap_as_json_in_words_from_standard_input(run: Path) -> None:
     found = json.loads(done.stdout)
     assert (found["unit"], found["size"], found["unknown"]) == ("word", 3, 1)
     assert found["lengths"] == [[2, 1, 0]]
-    assert found["creativity_index"] == 7
+    assert found["creativity_index"] == 8  # L = 5 to 12
     assert found["novelty"]["1"] == pytest.approx(1 / 3)
     assert found["novelty"]["4"] is None
 

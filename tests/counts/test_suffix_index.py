@@ -95,13 +95,15 @@ def test_a_run_joined_with_the_next_is_the_run_of_both(documents: list[list[int]
         assert (int(joined[0][0]), int(joined[1][0])) == expected
 
 
-@pytest.mark.parametrize("in_step", [1, 3, 64])
-def test_many_queries_at_once(in_step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("in_step", "few"), [(1, 4), (3, 4), (64, 4), (64, 1000)])
+def test_many_queries_at_once(in_step: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Side by side as far as `in_step`, or, where they are `few`, one by one."""
     monkeypatch.setattr(suffix_index, "_IN_STEP", in_step)
+    monkeypatch.setattr(suffix_index, "_FEW", few)
     rng = np.random.default_rng(3)
     trained = rng.integers(0, 2, 200).tolist()
     index = built([trained, trained[50:]])
-    text = np.concatenate([rng.integers(0, 2, 300), trained[20:120], [END], trained[60:]])
+    text = np.concatenate([rng.integers(0, 4, 300), trained[20:120], [END], trained[60:]])
     starts, lengths = rng.integers(0, len(text) - 30, 300), rng.integers(0, 30, 300)
     low, high = index.find(text, starts, lengths)
     stored = index.text.tolist()

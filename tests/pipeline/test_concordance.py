@@ -38,11 +38,11 @@ def test_counts_a_phrase_and_what_follows(tokenizer: str) -> None:
 
 def test_examples_are_the_text_around_and_its_document() -> None:
     found = asked("queen", examples=10, width=9)
-    places = [(item.document, item.left, item.phrase, item.right) for item in found.examples]
+    places = [(item.document, item.at, item.left, item.phrase, item.right) for item in found.examples]
     assert sorted(places) == [
-        (1, " no. the ", "queen", " said yes"),
-        (1, "the ", "queen", " said no."),
-        (2, "said the ", "queen", ""),
+        (1, 4, "the ", "queen", " said no."),
+        (1, 24, " no. the ", "queen", " said yes"),
+        (2, 18, "said the ", "queen", ""),
     ]
 
 
@@ -61,6 +61,17 @@ def test_a_byte_pair_phrase_is_found_after_a_space_and_without() -> None:
     found = asked("queen", "bpe(vocabulary=264)", text)
     assert found.tokens == [["queen"], [" queen"]]
     assert found.count == 4
+
+
+def test_the_probability_of_the_last_token() -> None:
+    """ "the" stands four times, before "queen" three times; the last "queen" ends its document, and has no next word."""
+    found = asked("the queen", "word")
+    assert (found.count, found.given, found.probability) == (3, 4, pytest.approx(3 / 4))
+    found = asked("queen said", "word")
+    assert (found.count, found.given, found.probability) == (2, 3, pytest.approx(2 / 3))
+    once = asked("queen", "word")
+    assert (once.given, once.probability) == (once.training_tokens, pytest.approx(3 / once.training_tokens))
+    assert asked("zebra queen", "char").probability is None
 
 
 def test_a_phrase_that_does_not_occur_is_shortened() -> None:

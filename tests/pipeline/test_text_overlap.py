@@ -49,6 +49,15 @@ def test_words_are_the_same_whatever_the_tokens(tokenizer: str) -> None:
     assert found.uniqueness == pytest.approx({2: 2 / 12, 3: 5 / 12, 4: 8 / 12})
 
 
+def test_words_of_a_script_without_spaces_are_its_characters() -> None:
+    """Han and hiragana one by one, katakana and Latin in runs: 猫|は|ペット|で|す|。 against 犬|は|ペット|だ|。"""
+    found = compared(["猫はペットです。"], "char", ["犬はペットだ。"], words=True, span=(1, 2))
+    assert found.size == 6
+    assert found.lengths == [[0, 2, 1, 0, 0, 1]]
+    assert found.passages[0].text == "はペット"
+    assert found.uniqueness == pytest.approx({1: 3 / 6, 2: 4 / 6})
+
+
 def test_matches_do_not_reach_across_documents() -> None:
     found = compared(["ab", "cd"], "char", ["abcd", "ab", "cd"])
     assert found.lengths == [[2, 1], [2, 1]]

@@ -90,6 +90,11 @@ def _contexts(record: Record) -> str:
 
 
 def _protocol(record: Record) -> str:
+    if record.plan.get("protocol") == "prequential":
+        return (
+            "prequential: the whole text (train, valid and test, in that order) is coded in blocks, each with what was "
+            "learnt before it; estimators and compressors read the whole text too"
+        )
     if not record.rows:
         return ""
     adaptive = [row.model for row in record.rows if row.adaptive]

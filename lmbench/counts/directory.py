@@ -1,0 +1,86 @@
+"""Where to begin looking among the children of a node that has many.
+
+The children of a node are a sorted slice. One of w = 8 b children or more is divided into b
+buckets by the rank of the token among the last tokens of all bigrams, which makes buckets about
+equally full whatever the token ids mean; the directory holds where each bucket begins. A look-up
+goes on in one bucket of about 8 children, side by side in memory, instead of halving the whole slice.
+
+Bucket j of the node whose slice begins at `at` has entry at // 8 + j: as the slices follow one
+another, so do their entries, without anything more to be stored. Worked example: a slice 16 .. 39
+has 3 buckets, with entries 2, 3 and 4, and the next slice, from 40 on, begins at entry 5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lmbench.counts.arrays import flatnonzero, repeated, replace_
+from lmbench.counts.compact import Pointer
+from lmbench.counts.parallel import over_chunks
+
+_SHIFT = 3
+_SPREAD_BITS = 15
+
+
+@dataclass(eq=False)
+class Directory:
+    """`spread`: [V] int32, 0 up to 2^15, the rank of each token, ascending with its id. `starts[k]`: int32,
+    where each bucket begins among the (k+2)-grams; entries that no bucket has are the number of those."""
+
+    spread: Tensor
+    starts: list[Tensor]
+
+    def bucket(self, order: int, at: Tensor, end: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+        """The part, [q] each, of the slices at .. end of level `order` + 1 in which tokens of `spread` must lie.
+
+        Overwrites `at` and `end`, which are int32.
+        """
+        starts = self.starts[order - 1]
+        buckets = (end - at) >> _SHIFT
+        entry = (at >> _SHIFT) + ((spread.long() * buckets) >> _SPREAD_BITS)
+        wide = buckets > 0
+        replace_(at, starts.index_select(0, entry), wide)
+        replace_(end, torch.minimum(starts.index_select(0, entry + 1), end), wide)
+        return at, end
+
+    @classmethod
+    def of(cls, tokens: list[Tensor], first: list[Pointer], vocabulary_size: int) -> Directory:
+        """The directory of a trie; `tokens`: of each level from order 2 on, [m] int32."""
+        occurring = torch.bincount(tokens[0], minlength=vocabulary_size) if tokens else torch.ones(vocabulary_size)
+        below = (occurring.cumsum(0) - occurring).double() / max(1, int(occurring.sum()))
+        spread = (below * (1 << _SPREAD_BITS)).to(torch.int32).clamp(max=(1 << _SPREAD_BITS) - 1)
+        return cls(spread, [_starts(level, column, spread) for level, column in zip(tokens, first, strict=True)])
+
+
+def _starts(tokens: Tensor, first: Pointer, spread: Tensor) -> Tensor:
+    size = len(tokens)
+    starts = torch.full(((size >> _SHIFT) + 2,), size, dtype=torch.int32, device=tokens.device)
+
+    def fill(part: slice) -> None:
+        bounds = first[part.start : part.stop + 1]
+        widths = bounds.diff()
+        wide = flatnonzero(widths >= 1 << _SHIFT)
+        if len(wide) == 0:
+            return
+        at, width = bounds.index_select(0, wide), widths.index_select(0, wide)
+        buckets = width >> _SHIFT
+        # the children of wide nodes side by side, and their buckets; `ahead`: of one's place beyond that
+        owner, earlier = repeated(width), width.cumsum(0) - width
+        ahead = at - earlier
+        places = torch.arange(len(owner), device=tokens.device) + ahead.index_select(0, owner)
+        ranks = spread.index_select(0, tokens.index_select(0, places)).long()
+        earlier_buckets = buckets.cumsum(0) - buckets
+        bucket = ((ranks * buckets.index_select(0, owner)) >> _SPREAD_BITS) + earlier_buckets.index_select(0, owner)
+        counts = torch.bincount(bucket, minlength=int(buckets.sum()))
+        owner = repeated(buckets)
+        entries = torch.arange(len(owner), device=tokens.device) + ((at >> _SHIFT) - earlier_buckets).index_select(
+            0, owner
+        )
+        begins = counts.cumsum(0) - counts + ahead.index_select(0, owner)
+        starts.index_copy_(0, entries, begins.to(torch.int32))
+
+    over_chunks(fill, len(first) - 1, tokens.device)
+    return starts

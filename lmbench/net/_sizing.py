@@ -1,0 +1,54 @@
+"""How wide a net may be for its files to stay within so many bytes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from lmbench.errors import LmbenchError, UsageError
+from lmbench.net.base import Net, Setting, build
+
+WIDEST = 16_384
+_HEADER = 96  # bytes of the header of a safetensors file for one tensor, besides its name
+
+
+def blueprint(net: type[Net], setting: Setting, given: dict[str, Any]) -> Net:
+    """The net as `build` makes it, without memory for its weights: for its costs alone."""
+    with torch.device("meta"):
+        return build(net, setting, given)[0]
+
+
+def weight_bytes(net: Net) -> int:
+    """Bytes of the file that holds the weights in float32, its header rounded up."""
+    return sum(4 * p.numel() + len(name) + _HEADER for name, p in net.named_parameters())
+
+
+def widest(net: type[Net], setting: Setting, given: dict[str, Any], limit: int) -> int:
+    """The largest `width` with which the net's weights take at most `limit` bytes, its other options as they are.
+
+    Widths are multiples of 8, beyond 512 of 64; those that the net refuses (no multiple of its heads) are passed
+    over. Raises LmbenchError with the least that is possible where even the narrowest net is too large.
+    """
+    found, least = 0, 0
+    for width in _widths():
+        try:
+            size = weight_bytes(blueprint(net, setting, {**given, "width": width}))
+        except UsageError:
+            continue
+        if size > limit:
+            least = least or size
+            break
+        found = width
+    if not found:
+        raise LmbenchError(
+            f"no width makes the net small enough: its files may take {max(0, limit):,} bytes, and its narrowest "
+            f"form takes {least:,}; give it fewer layers, or match it with a larger n-gram"
+        )
+    return found
+
+
+def _widths() -> Iterator[int]:
+    return itertools.chain(range(8, 512, 8), range(512, WIDEST + 1, 64))

@@ -1,0 +1,74 @@
+"""At what cost each net's learning curve went below each count-based row, on the same validation tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmbench.store import Pass, Record, Row
+from lmbench.tokens import Tokens
+
+VALID = "valid_log_probs.npy"
+
+
+def with_passes(record: Record, valid: Tokens, folder: Path) -> Record:
+    """The record, its nets' rows with the count-based rows that they could overtake.
+
+    Empty where the nets were trained on the validation text too (a split in two parts): their loss on it is then no
+    longer that of an unseen text.
+    """
+    if record.card.refit:
+        return record
+    known = {row.model: found for row in record.rows if (found := _valid_log_probs(folder, row)) is not None}
+    rows = [row.model_copy(update={"passes": _passes(row, known, valid)}) for row in record.rows]
+    return record.model_copy(update={"rows": rows})
+
+
+def crossing(points: Sequence[dict[str, Any]], level: float) -> dict[str, float] | None:
+    """Where a learning curve first comes down to `level`, in a straight line between two validations.
+
+    `points` have `valid`, `tokens`, `seconds` and `flops`. The first validation counts as it is: what was before it
+    is not known. Valid 3, 1 at 10, 20 seconds, level 2: 15 seconds. None where it stays above.
+    """
+    for index, point in enumerate(points):
+        if point["valid"] > level:
+            continue
+        before = points[index - 1] if index else point
+        fall = before["valid"] - point["valid"]
+        share = (before["valid"] - level) / fall if fall > 0 else 1.0
+        return {key: before[key] + share * (point[key] - before[key]) for key in ("tokens", "seconds", "flops")}
+    return None
+
+
+def _passes(row: Row, known: dict[str, NDArray[np.float64]], valid: Tokens) -> list[Pass]:
+    """Of one row; of a net alone, which tells the windows that it was validated on."""
+    curve, sample = row.training.get("curve"), row.training.get("validation")
+    if row.control or not isinstance(curve, list) or not isinstance(sample, dict):
+        return []
+    points = [point for point in curve if isinstance(point, dict) and point.get("valid") is not None]
+    length = sample.get("row")
+    if not points or not isinstance(length, int):
+        return []
+    from lmbench.training.evaluation import validation_windows
+
+    places = validation_windows(valid, length, row.device).targets()
+    found = []
+    for model, log_probs in known.items():
+        level = -math.fsum(log_probs[places]) / len(places)
+        if math.isfinite(level):
+            at = crossing(points, level) or {}
+            tokens = round(at["tokens"]) if at else None
+            found.append(
+                Pass(model=model, nats_per_token=level, tokens=tokens, seconds=at.get("seconds"), flops=at.get("flops"))
+            )
+    return sorted(found, key=lambda each: -each.nats_per_token)
+
+
+def _valid_log_probs(folder: Path, row: Row) -> NDArray[np.float64] | None:
+    path = folder / row.folder / VALID
+    return np.load(path, allow_pickle=False) if path.exists() else None

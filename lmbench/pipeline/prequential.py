@@ -1,0 +1,101 @@
+"""A model's code length of the whole text, as a row among the bounds on the entropy."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+from lmbench import store
+from lmbench.model import models
+from lmbench.model.base import Model
+from lmbench.pipeline.job import Job
+from lmbench.progress import Progress
+from lmbench.runtime import Runtime
+from lmbench.score.prequential import Learner, PrequentialCode, block_bounds, prequential_code
+from lmbench.spec import Spec
+from lmbench.store import Entropy, Record
+from lmbench.tokens import Tokens
+
+_MARK = "prequential model"  # the key of an entropy row's curve that holds the spec
+
+
+def code_length_of(job: Job, spec: Spec, progress: Progress) -> list[Entropy]:
+    """The row of `spec` under the prequential protocol. Raises LmbenchError where it has no code."""
+    text = whole(job.train, job.valid, job.test)
+    bounds = block_bounds(len(text), job.plan.blocks)
+    code = prequential_code(_learner(job, spec, progress), text, bounds, progress, f"{spec}, prequential")
+    return [_row(job, spec, text, code)]
+
+
+def whole(train: Tokens, valid: Tokens, test: Tokens) -> Tokens:
+    """The text that was cut into these, again in one; a document that a cut went through stays two."""
+    return train + valid + test
+
+
+def coded_models(record: Record) -> set[str]:
+    """The models of a prequential run that have had their turn."""
+    return {str(entropy.curve[_MARK]) for entropy in record.entropy if _MARK in entropy.curve}
+
+
+def coded(record: Record) -> list[Entropy]:
+    """The rows of models, among those of estimators."""
+    return [entropy for entropy in record.entropy if _MARK in entropy.curve]
+
+
+def _learner(job: Job, spec: Spec, progress: Progress) -> Learner:
+    """Fits a model anew for every block; of a net's budget each fit has the share of the tokens that it is on."""
+    seconds, tokens = job.plan.train_seconds, job.plan.train_tokens
+    if seconds is None and tokens is None:
+        from lmbench.model._neural import SECONDS
+
+        seconds = SECONDS[job.device]
+
+    def learn(train: Tokens, valid: Tokens, past: Tokens, share: float) -> Model:
+        runtime = Runtime(
+            device=job.device,
+            seed=job.plan.seed,
+            train_seconds=None if seconds is None else seconds * share,
+            train_tokens=None if tokens is None else max(1, int(tokens * share)),
+        )
+        model: Model = models.make(spec, runtime=runtime)
+        model = model.fit(train, valid, progress)
+        if hasattr(model, "refit"):
+            model.refit(past, progress)
+        return model
+
+    return learn
+
+
+def _row(job: Job, spec: Spec, text: Tokens, code: PrequentialCode) -> Entropy:
+    bits = code.nats / math.log(2)
+    total, vocabulary = float(bits.sum()), text.vocabulary
+    lossless = vocabulary.lossless and text.bytes > 0
+    blocks = [text.head(stop).tail(stop - start) for start, stop in pairwise(code.bounds.tolist())]
+    first = len(blocks[0])
+    note = (
+        f"{total:,.0f} bits, code length of the whole text ({len(text):,} tokens), each of {len(blocks)} blocks coded "
+        f"with a model fitted on all before it, the first {first:,} tokens at {math.log2(len(vocabulary)):.2f} bits "
+        f"each; it holds the cost of learning, and is no cross-entropy on held-out text"
+    )
+    if job.tokenizer_spec.name != "byte":
+        note += "; the tokenizer, learnt from the training text, is taken as known"
+    return Entropy(
+        estimator=f"{spec}, prequential",
+        kind="upper bound",
+        bits_per_byte=total / text.bytes if lossless else None,
+        bits_per_character=total / text.characters if lossless and text.characters else None,
+        bits_per_token=total / len(text),
+        ci95_bits_per_character=None,
+        seconds=sum(code.seconds),
+        note=note,
+        curve=store.finite(
+            {
+                _MARK: str(spec),
+                "total_bits": total,
+                "block_ends": code.bounds[1:],
+                "block_characters": [block.characters if lossless else None for block in blocks],
+                "block_bits": bits,
+                "block_seconds": code.seconds,
+            }
+        ),
+    )
