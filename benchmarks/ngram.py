@@ -4,9 +4,9 @@
         --lmplz PATH --build-binary PATH --query PATH [--test FILE] [--growth] [--json FILE]
 
 Without the three paths it measures lmbench alone. Each side runs as processes of its own,
-one after the other; seconds are wall clock of whole processes, imports and files included,
-unless a column says otherwise; cores are CPU seconds / wall seconds; memory is the largest
-process's peak. Both sides read the same tokens: lmbench an array of ids, KenLM the same ids
+one after the other, three times, of which the median is shown; seconds are wall clock of whole
+processes, imports and files included, unless a column says otherwise; cores are CPU seconds /
+wall seconds; memory is the largest process's peak. Both sides read the same tokens: lmbench an array of ids, KenLM the same ids
 as text, one document a line.
 """
 
@@ -21,20 +21,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
+if TYPE_CHECKING:  # what is measured should not wait for what only the table needs
+    from rich.table import Table
 
-from lmbench import machine
-from lmbench.corpus import default_cache, open_source
-from lmbench.corpus.split import split
-from lmbench.progress import Silent
-from lmbench.spec import parse
-from lmbench.tokenizer._cache import encode_splits, trained
-from lmbench.tokens import Tokens
+    from lmbench.tokens import Tokens
 
 
 @dataclass
@@ -84,6 +79,11 @@ def measured(command: list[str], stdin: Path | None = None, stdout: Path | None 
     return Usage(seconds, (used.ru_utime + used.ru_stime) / seconds, used.ru_maxrss / 1024, output + said)
 
 
+def median(times: int, command: Callable[[], Usage]) -> Usage:
+    """The median of several runs, by their seconds."""
+    return sorted((command() for _ in range(times)), key=lambda usage: usage.seconds)[times // 2]
+
+
 def kenlm(args: argparse.Namespace, work: Path, train: Tokens, test: Tokens) -> list[Side]:
     """lmplz, then build_binary and query for the probing and the quantised trie form."""
     for name, tokens in (("train", train), ("test", test)):
@@ -92,15 +92,16 @@ def kenlm(args: argparse.Namespace, work: Path, train: Tokens, test: Tokens) -> 
                 file.write(" ".join(f"w{token}" for token in tokens.document(index)[:-1].tolist()) + "\n")
     arpa = work / "model.arpa"
     command = [args.lmplz, "-o", str(args.order), "-S", args.kenlm_memory, "-T", str(work), "--discount_fallback"]
-    lmplz = measured(command, work / "train.txt", arpa)
+    lmplz = median(args.repeat, lambda: measured(command, work / "train.txt", arpa))
     header = arpa.open(encoding="utf-8", errors="replace")
     ngrams = sum(int(line.split("=")[1]) for line in (next(header) for _ in range(args.order + 1)) if "=" in line)
     sides = []
     for name, options in (("probing", []), ("trie, 8 bits", ["-q", "8", "-b", "8", "trie"])):
         binary = work / "model.binary"
-        built = measured([args.build_binary, "-T", str(work), *options, str(arpa), str(binary)])
-        queries = [measured([args.query, "-v", "summary", str(binary)], work / "test.txt") for _ in range(3)]
-        query = sorted(queries, key=lambda usage: usage.seconds)[1]
+        building = [args.build_binary, "-T", str(work), *options, str(arpa), str(binary)]
+        built = median(args.repeat, lambda building=building: measured(building))
+        querying = [args.query, "-v", "summary", str(binary)]
+        query = median(args.repeat, lambda querying=querying: measured(querying, work / "test.txt"))
         found = re.search(r"Perplexity including OOVs:\s+([\d.e+]+)", query.output)
         seconds = lmplz.seconds + built.seconds
         sides.append(
@@ -132,11 +133,10 @@ def ours(args: argparse.Namespace, work: Path, train: Tokens, test: Tokens, stor
     model = work / f"model-{storage}"
     model.mkdir(exist_ok=True)
     spec = f"ngram(order={args.order}, smoothing={args.smoothing}, storage={storage})"
-    built = measured([sys.executable, __file__, "--build", spec, str(work / "train"), str(model), args.device])
-    scored = [
-        measured([sys.executable, __file__, "--score", str(model), str(work / "test"), args.device]) for _ in range(3)
-    ]
-    score = sorted(scored, key=lambda usage: usage.seconds)[1]
+    building = [sys.executable, __file__, "--build", spec, str(work / "train"), str(model), args.device]
+    built = median(args.repeat, lambda: measured(building))
+    scoring = [sys.executable, __file__, "--score", str(model), str(work / "test"), args.device]
+    score = median(args.repeat, lambda: measured(scoring))
     inner = json.loads(score.output.splitlines()[0])
     card = json.loads((model / "card.json").read_text(encoding="utf-8"))
     size = sum(path.stat().st_size for path in model.iterdir())
@@ -158,7 +158,10 @@ def ours(args: argparse.Namespace, work: Path, train: Tokens, test: Tokens, stor
 
 def build_one(spec: str, train: str, folder: str, device: str) -> None:
     from lmbench.model import models
+    from lmbench.progress import Silent
     from lmbench.runtime import Runtime
+    from lmbench.spec import parse
+    from lmbench.tokens import Tokens
 
     tokens = Tokens.load(Path(train))
     model = models.make(parse(spec), runtime=Runtime(device=device))
@@ -166,7 +169,11 @@ def build_one(spec: str, train: str, folder: str, device: str) -> None:
 
 
 def score_one(folder: str, test: str, device: str) -> None:
+    import numpy as np
+
     from lmbench.model.ngram import Ngram
+    from lmbench.progress import Silent
+    from lmbench.tokens import Tokens
 
     tokens = Tokens.load(Path(test))
     begun = time.perf_counter()
@@ -177,6 +184,12 @@ def score_one(folder: str, test: str, device: str) -> None:
 
 
 def tokens_of(args: argparse.Namespace) -> tuple[Tokens, Tokens]:
+    from lmbench.corpus import default_cache, open_source
+    from lmbench.corpus.split import split
+    from lmbench.progress import Silent
+    from lmbench.spec import parse
+    from lmbench.tokenizer._cache import encode_splits, trained
+
     cache, progress = default_cache(), Silent()
     corpus = open_source(args.source, lines=args.lines, cache=cache, progress=progress)
     test = open_source(args.test, lines=args.lines, cache=cache, progress=progress).text if args.test else corpus.test
@@ -187,6 +200,8 @@ def tokens_of(args: argparse.Namespace) -> tuple[Tokens, Tokens]:
 
 
 def table(sides: list[Side]) -> Table:
+    from rich.table import Table
+
     shown = Table(title="N-gram models side by side")
     shown.add_column("")
     built = ("tokens", "n-grams", "build s", "cores", "peak MB", "bytes/n-gram")
@@ -231,6 +246,7 @@ def main() -> None:
     parser.add_argument("--build-binary")
     parser.add_argument("--query")
     parser.add_argument("--kenlm-memory", default="60%", help="lmplz -S")
+    parser.add_argument("--repeat", type=int, default=3, help="runs of each process, of which the median is shown")
     parser.add_argument("--growth", action="store_true", help="also 1/8, 1/4 and 1/2 of the tokens")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
@@ -244,6 +260,10 @@ def main() -> None:
             sides += [ours(args, Path(folder), piece, test, storage) for storage in forms]
             if peer:
                 sides += kenlm(args, Path(folder), piece, test)
+    from rich.console import Console
+
+    from lmbench import machine
+
     console = Console(width=160)
     console.print(table(sides))
     described = machine.machine(args.device)
@@ -256,7 +276,8 @@ def main() -> None:
             f"scoring: {mine.score_tokens_per_second / other.score_tokens_per_second:.1f} times query's tokens/s"
         )
     if args.json:
-        content = {"machine": described, "arguments": vars(args) | {"json": None}, "sides": [asdict(s) for s in sides]}
+        given = {name: Path(value).name if "/" in str(value) else value for name, value in vars(args).items()}
+        content = {"machine": described, "arguments": given, "sides": [asdict(s) for s in sides]}
         args.json.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
 
 

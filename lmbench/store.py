@@ -159,6 +159,38 @@ class Failure(_Strict):
     message: str
 
 
+class ShannonPoint(_Strict):
+    """Shannon's bounds from a model's ranks at one context length (in tokens), in bits per token.
+
+    `cross_entropy` is the model's own, on the same tokens; null where it is infinite or no distribution. `first` is
+    the share of tokens that it ranked first, `guesses` their mean rank.
+    """
+
+    context: int
+    lower: float
+    upper: float
+    ci95_lower: tuple[float, float] | None
+    ci95_upper: tuple[float, float] | None
+    cross_entropy: float | None
+    first: float
+    guesses: float
+
+
+class Shannon(_Strict):
+    """A model of the run in Shannon's prediction game: `positions` of the test text guessed at each context length.
+
+    `alphabet`: how many tokens there are to guess from. `characters_per_token`: of the test text, what turns bits per
+    token into bits per character; null where the tokens lose text.
+    """
+
+    model: str
+    alphabet: int
+    positions: int
+    characters_per_token: float | None
+    points: list[ShannonPoint]
+    notes: list[str]
+
+
 class Record(_Strict):
     """What a run leaves behind. `plan` is what was asked for, and what `--resume` goes on with.
 
@@ -173,6 +205,7 @@ class Record(_Strict):
     rows: list[Row]
     entropy: list[Entropy]
     failures: list[Failure]
+    shannon: list[Shannon] = []
 
 
 def schema() -> str:

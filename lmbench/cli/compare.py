@@ -56,7 +56,8 @@ def compare(
     if spoilt:
         lines = "; ".join(f"{line.line} ({line.first[:40]} / {line.second[:40]})" for line in spoilt)
         raise UsageError(f"the two runs cannot be compared, their cards differ in: {lines}")
-    if differing:
+    own_tokens = any(row.nats_per_token is None and row.bits_per_byte is not None for row in rows)
+    if differing or own_tokens:
         found = paired_difference_per_byte((scores[0], tokens[0]), (scores[1], tokens[1]), records[0].card.seed)
     else:
         found = paired_difference(scores[0], scores[1], tokens[0], records[0].card.seed)

@@ -117,7 +117,7 @@ def _places(found: Concordance, width: int) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    from lmbench.cli._phrases import flat, fitted
+    from lmbench.cli._phrases import fitted, flat
 
     grid = Table.grid(padding=(0, 1))
     grid.add_column(justify="right", style="dim", no_wrap=True)

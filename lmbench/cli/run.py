@@ -36,6 +36,11 @@ class Protocol(StrEnum):
     PREQUENTIAL = "prequential"
 
 
+class Match(StrEnum):
+    SECONDS = "seconds"
+    BYTES = "bytes"
+
+
 class Errors(StrEnum):
     STRICT = "strict"
     REPLACE = "replace"
@@ -124,6 +129,27 @@ def run(
     train_tokens: Annotated[
         int | None, typer.Option(min=1, help="Tokens to train each net on.", rich_help_panel=_BUDGET)
     ] = None,
+    train_flops: Annotated[
+        float | None,
+        typer.Option(help="Floating-point operations to train each net with, e.g. 1e15.", rich_help_panel=_BUDGET),
+    ] = None,
+    match: Annotated[
+        Match | None,
+        typer.Option(
+            help="A fair fight: each net trains for as many seconds as the best n-gram took to fit, or is as wide as "
+            "its bytes on disk allow. N-grams are fitted first; the best has the lowest loss on validation.",
+            rich_help_panel=_BUDGET,
+        ),
+    ] = None,
+    shuffle_labels: Annotated[
+        bool,
+        typer.Option(
+            "--shuffle-labels",
+            help="Train each net a second time, on the training tokens in random order: its loss on them is what it "
+            "learns by heart.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the run's folder.", rich_help_panel=_OUTPUT)] = (
         Path("results")
     ),
@@ -160,6 +186,11 @@ def run(
 
     if train_seconds is not None and not train_seconds > 0:
         raise UsageError(f"--train-seconds must be more than 0, not {train_seconds:g}")
+    if train_flops is not None and not train_flops > 0:
+        raise UsageError(f"--train-flops must be more than 0, not {train_flops:g}")
+    if pipeline.follows():
+        pipeline.follow()
+        return
     if resume is not None:
         _alone(context)
     with shown_on(sys.stderr, quiet) as (progress, lines_out):
@@ -174,7 +205,8 @@ def run(
                 estimators=_listed(estimator, pipeline.ESTIMATORS), valid=valid, test=test, split=split, lines=lines,
                 encoding=encoding, errors=errors.value, text_field=text_field, device=device.value, seed=seed,
                 train_seconds=train_seconds, train_tokens=train_tokens, out=out, protocol=protocol.value,
-                blocks=blocks,
+                blocks=blocks, train_flops=train_flops, match=None if match is None else match.value,
+                shuffle_labels=shuffle_labels,
             )  # fmt: skip
             done = pipeline.run(plan, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]))
     _show(done, json)
@@ -214,6 +246,7 @@ def _teller(lines: Lines | None) -> OnRow:
 
 
 def _show(done: Run, json: bool) -> None:
+    from lmbench.pipeline import Plan
     from lmbench.report.screen import print_report
     from lmbench.store import RECORD
 
@@ -222,7 +255,7 @@ def _show(done: Run, json: bool) -> None:
     else:
         print_report(done.record, sys.stdout)
     typer.echo(f"\nkept in {done.folder} (record.json, report.html, models)", err=True)
-    models = {str(spec) for spec in done.record.plan["models"]}  # type: ignore[union-attr]
+    models = {str(spec) for spec in Plan(**done.record.plan).specs()[1]}  # type: ignore[arg-type]
     failed = [failure for failure in done.record.failures if failure.spec in models]
     if failed:
         raise LmbenchError("; ".join(f"{failure.spec}: {failure.message}" for failure in failed))

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+BIAS = 1 << 15
+
 
 def flatnonzero(flags: Tensor) -> Tensor:
     """[k] int64, ascending: where `flags`, [n] bool, are set."""
@@ -30,3 +32,16 @@ def replace_(values: Tensor, others: Tensor, flags: Tensor) -> Tensor:
     if values.device.type == "cpu":
         return values.add_(others.sub_(values).mul_(flags))
     return torch.where(flags, others, values, out=values)
+
+
+def narrow(ids: Tensor, vocabulary_size: int) -> Tensor:
+    """Token ids as tables keep them: int16, shifted by -32768 so that order is kept, if all ids fit; else int32."""
+    if vocabulary_size > 1 << 16:
+        return ids.to(torch.int32)
+    return (ids.to(torch.int32) - BIAS).to(torch.int16)
+
+
+def widened(column: Tensor) -> Tensor:
+    """int32: the ids of which `column` is the form of `narrow`."""
+    ids = column.to(torch.int32)
+    return ids + BIAS if column.dtype == torch.int16 else ids

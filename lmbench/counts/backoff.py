@@ -24,12 +24,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lmbench.counts.arrays import flatnonzero
+from lmbench.counts.arrays import flatnonzero, narrow
 from lmbench.counts.compact import Codes, Column, Pointer, Pointers
 from lmbench.counts.directory import Directory
 from lmbench.counts.ngrams import stream
 from lmbench.counts.parallel import coarse_threads, over_chunks
-from lmbench.counts.trie import Trie, narrow
+from lmbench.counts.trie import Trie
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Ids

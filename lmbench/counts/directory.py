@@ -12,14 +12,15 @@ has 3 buckets, with entries 2, 3 and 4, and the next slice, from 40 on, begins a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lmbench.counts.arrays import flatnonzero, repeated, replace_
+from lmbench.counts.arrays import flatnonzero, repeated, replace_, widened
 from lmbench.counts.compact import Pointer
-from lmbench.counts.parallel import over_chunks
+from lmbench.counts.parallel import chunks, over_chunks
 
 _SHIFT = 3
 _SPREAD_BITS = 15
@@ -47,9 +48,15 @@ class Directory:
         return at, end
 
     @classmethod
-    def of(cls, tokens: list[Tensor], first: list[Pointer], vocabulary_size: int) -> Directory:
-        """The directory of a trie; `tokens`: of each level from order 2 on, [m] int32."""
-        occurring = torch.bincount(tokens[0], minlength=vocabulary_size) if tokens else torch.ones(vocabulary_size)
+    def of(cls, tokens: Sequence[Tensor], first: Sequence[Pointer], vocabulary_size: int) -> Directory:
+        """The directory of a trie; `tokens`: of each level from order 2 on, [m] in the form of `narrow`."""
+        if tokens:
+            parts = [tokens[0][part] for part in chunks(len(tokens[0]), tokens[0].device)]
+            occurring = torch.zeros(vocabulary_size, dtype=torch.int64, device=tokens[0].device)
+            for part in parts:
+                occurring += torch.bincount(widened(part), minlength=vocabulary_size)
+        else:
+            occurring = torch.ones(vocabulary_size, dtype=torch.int64)
         below = (occurring.cumsum(0) - occurring).double() / max(1, int(occurring.sum()))
         spread = (below * (1 << _SPREAD_BITS)).to(torch.int32).clamp(max=(1 << _SPREAD_BITS) - 1)
         return cls(spread, [_starts(level, column, spread) for level, column in zip(tokens, first, strict=True)])
@@ -71,7 +78,7 @@ def _starts(tokens: Tensor, first: Pointer, spread: Tensor) -> Tensor:
         owner, earlier = repeated(width), width.cumsum(0) - width
         ahead = at - earlier
         places = torch.arange(len(owner), device=tokens.device) + ahead.index_select(0, owner)
-        ranks = spread.index_select(0, tokens.index_select(0, places)).long()
+        ranks = spread.index_select(0, widened(tokens.index_select(0, places))).long()
         earlier_buckets = buckets.cumsum(0) - buckets
         bucket = ((ranks * buckets.index_select(0, owner)) >> _SPREAD_BITS) + earlier_buckets.index_select(0, owner)
         counts = torch.bincount(bucket, minlength=int(buckets.sum()))

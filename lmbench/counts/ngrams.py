@@ -7,6 +7,7 @@ the one before it. Counts are exact integers; all of it is torch on any device.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lmbench.counts.parallel import chunks, over_chunks
-from lmbench.counts.trie import Trie, narrow
+from lmbench.counts.arrays import flatnonzero, narrow
+from lmbench.counts.parallel import chunks, over_chunks, over_parts
+from lmbench.counts.trie import Trie
 from lmbench.counts.windows import Windows, sorted_windows
 from lmbench.errors import LmbenchError
 from lmbench.tokens import Tokens
@@ -105,84 +107,101 @@ class NgramCounts:
 
 
 class _Level:
-    """One order of the n-grams, filled in chunk by chunk as the sorted windows go by.
+    """One order of the n-grams, of which every chunk of the sorted windows fills in its own.
 
-    `tokens`, `raw`, `continuation`, `places` (a position of the text where each occurs): [m].
-    `first`: [m + 1]. `nodes`: [n] the node of this order at each sorted window.
-    The totals run over all windows so far; an n-gram's own count is the difference to the next.
+    `starts`: [chunks + 1] how many n-grams begin before each chunk. `tokens`, `places` (a position of the text where
+    each occurs), `raw`, `continuation`: [m]. `first`: [m + 1]. `nodes`: [n] the node of this order at each sorted
+    window. `carried`: [chunks, 2] what a chunk adds to `raw` and `continuation` of the last n-gram before it.
     """
 
-    def __init__(self, order: int, capacity: int, vocabulary_size: int, device: torch.device) -> None:
-        # as large as can be needed: on a processor, pages that are never touched cost nothing
-        empty = [torch.empty(capacity + 1, dtype=torch.int32, device=device) for _ in range(4)]
+    def __init__(self, order: int, starts: NDArray[np.int64], windows: Windows, vocabulary_size: int) -> None:
         self.order = order
-        self.size = 0
-        self.raw, self.continuation, self.places, self.first = empty
-        self.tokens = narrow(torch.empty(0, dtype=torch.int32, device=device), vocabulary_size).new_empty(capacity)
-        self.nodes = torch.empty(0, dtype=torch.int32, device=device)
-        self.windows = 0
-        self.neighbours = 0
+        self.starts: list[int] = starts.tolist()
+        self.size = size = self.starts[-1]
+        empty = torch.empty(0, dtype=torch.int32, device=windows.text.device)
+        self.tokens = narrow(empty, vocabulary_size).new_empty(size)
+        self.places, self.raw, self.continuation = (empty.new_empty(size) for _ in range(3))
+        self.first = empty.new_empty(size + 1)
+        self.nodes = empty.new_empty(len(windows.text))
+        self.carried = torch.zeros(len(starts) - 1, 2, dtype=torch.int32, device=empty.device)
 
-    def trim(self, below: int) -> None:
-        """Cut the arrays to size and turn running totals into counts; `below`: nodes one order up."""
-        self.raw[self.size], self.continuation[self.size], self.first[self.size] = self.windows, self.neighbours, below
-        self.tokens, self.places = self.tokens[: self.size], self.places[: self.size]
-        self.raw = self.raw[: self.size + 1].diff()
-        self.continuation = self.continuation[: self.size + 1].diff()
-        self.first = self.first[: self.size + 1]
-        if self.first.device.type != "cpu":
-            self.tokens, self.places, self.first = self.tokens.clone(), self.places.clone(), self.first.clone()
+    def close(self, above: int) -> None:
+        """Add what was carried over; `above`: n-grams of the next order."""
+        self.first[self.size] = above
+        for start, (raw, neighbours) in zip(self.starts, self.carried.tolist(), strict=False):
+            if raw or neighbours:
+                self.raw[start - 1] += raw
+                self.continuation[start - 1] += neighbours
 
 
 def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:
-    """The levels of all orders, in one pass over the sorted windows."""
-    size = len(windows.text)
-    device = windows.text.device
-    levels = [_Level(k, vocabulary_size if k == 1 else size, vocabulary_size, device) for k in range(1, order + 1)]
-    for level in levels[1:-1]:
-        level.nodes = torch.empty(size, dtype=torch.int32, device=device)
+    """The levels of all orders: what begins in each chunk of the sorted windows is counted, then filled in."""
+    size, device = len(windows.text), windows.text.device
     before = _shared_before(windows)
-    for slots in chunks(size, device):
-        picked: list[Tensor] = []
-        shared, preceding = windows.shared[slots], before[slots]
-        all_whole = windows.all_reach(order, slots)
-        for level in levels:
-            whole = None if all_whole else windows.reaches(level.order, slots)
-            begins = shared < level.order if whole is None else (shared < level.order) & whole
-            heads = torch.nonzero(begins).squeeze(1)
-            here = slice(level.size, level.size + len(heads))
-            level.tokens[here] = narrow(windows.token(level.order - 1, slots, heads), vocabulary_size)
-            level.places[here] = windows.positions[slots].index_select(0, heads)
-            if whole is None:
-                level.raw[here] = heads + level.windows
-                level.windows += len(shared)
-            else:
-                level.raw[here], level.windows = _running(whole, heads, level.windows)
-            if level.order < order:
-                new_neighbour = preceding <= level.order if whole is None else (preceding <= level.order) & whole
-                level.continuation[here], level.neighbours = _running(new_neighbour, heads, level.neighbours)
-            if level.order > 1:
-                nodes = torch.cumsum(begins, 0, dtype=torch.int32)
-                nodes += level.size - 1
-                if level.order < order:
-                    level.nodes[slots] = nodes
-                above = levels[level.order - 2]
-                parents = picked[-1]
-                children = nodes.index_select(0, parents) + 1 - begins.index_select(0, parents).to(torch.int32)
-                above.first[above.size - len(parents) : above.size] = children
-            level.size += len(heads)
-            picked.append(heads)
-    for level, next_level in zip(levels, [*levels[1:], None], strict=True):
-        level.trim(next_level.size if next_level else 0)
+    parts = chunks(size, device)
+    begun = np.stack(over_chunks(partial(_begun, windows, order), size, device))  # [chunks, order]
+    starts = np.concatenate([np.zeros_like(begun[:1]), np.cumsum(begun, axis=0)])
+    levels = [_Level(k, starts[:, k - 1], windows, vocabulary_size) for k in range(1, order + 1)]
+    numbers = {part.start: number for number, part in enumerate(parts)}
+    fill = partial(_fill, windows, before, levels, vocabulary_size)
+    over_parts(lambda part: fill(numbers[part.start], part), parts, device)
+    for level, above in zip(levels, [level.size for level in levels[1:]] + [0], strict=True):
+        level.close(above)
     _make_dense(levels[0], vocabulary_size)
     return levels
 
 
-def _running(flags: Tensor, heads: Tensor, total: int) -> tuple[Tensor, int]:
-    """The running total of `flags` just before each head, and after the last flag."""
-    running = torch.cumsum(flags, 0, dtype=torch.int32)
-    before = running.index_select(0, heads) - flags.index_select(0, heads).to(torch.int32) + total
-    return before, total + int(running[-1])
+def _begun(windows: Windows, order: int, slots: slice) -> NDArray[np.int64]:
+    """[order] n-grams of each order that begin at the windows of one chunk."""
+    width = order + 1
+    pairs = windows.shared[slots].to(torch.int32) * width + windows.reach(slots)
+    table = torch.bincount(pairs, minlength=width * width).view(width, width).cpu().numpy()  # by shared and reach
+    return np.array([table[:k, k:].sum() for k in range(1, order + 1)])
+
+
+def _fill(
+    windows: Windows, before: Tensor, levels: list[_Level], vocabulary_size: int, chunk: int, slots: slice
+) -> None:
+    """Put down what the windows of one chunk have of every level."""
+    shared, preceding, reach = windows.shared[slots], before[slots], windows.reach(slots)
+    all_whole = bool((reach >= len(levels)).all())
+    parents: Tensor | None = None
+    for level in levels:
+        begun = level.starts[chunk]
+        whole = None if all_whole else reach >= level.order
+        begins = shared < level.order if whole is None else (shared < level.order) & whole
+        heads = flatnonzero(begins).to(torch.int32)
+        here = slice(begun, begun + len(heads))
+        level.tokens[here] = narrow(windows.token(level.order - 1, slots, heads), vocabulary_size)
+        torch.index_select(windows.positions[slots], 0, heads, out=level.places[here])
+        _spread(whole, heads, len(shared), level.raw[here], level.carried[chunk, 0])
+        if level.order < len(levels):
+            new = preceding <= level.order if whole is None else (preceding <= level.order) & whole
+            _spread(new, heads, len(shared), level.continuation[here], level.carried[chunk, 1])
+        nodes = torch.cumsum(begins, 0, dtype=torch.int32, out=level.nodes[slots])
+        nodes += begun - 1
+        if parents is not None:
+            below = levels[level.order - 2]
+            start = below.starts[chunk]
+            children = torch.index_select(nodes, 0, parents, out=below.first[start : start + len(parents)])
+            children += 1
+            children -= begins.index_select(0, parents).to(torch.int32)
+        parents = heads
+
+
+def _spread(flags: Tensor | None, heads: Tensor, size: int, counts: Tensor, carried: Tensor) -> None:
+    """Put into `counts` how many of `size` flags (None: all set) are set from each head to the next, [h] int32.
+
+    Those before the first head are put into `carried`, for the n-gram that began in an earlier chunk.
+    """
+    if flags is None:
+        totals = torch.cat([heads, heads.new_tensor([size])])
+    else:
+        running = torch.zeros(size + 1, dtype=torch.int32, device=heads.device)
+        torch.cumsum(flags, 0, dtype=torch.int32, out=running[1:])
+        totals = torch.cat([running.index_select(0, heads), running[-1:]])
+    torch.sub(totals[1:], totals[:-1], out=counts)
+    carried.copy_(totals[0])
 
 
 def _make_dense(level: _Level, vocabulary_size: int) -> None:

@@ -8,7 +8,7 @@ fit a processor's cache are worked on to their end instead, by as many threads a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,6 +16,7 @@ from typing import TypeVar
 import torch
 
 T = TypeVar("T")
+CPU_CHUNK = 1 << 17
 
 _workers = 1
 
@@ -39,14 +40,20 @@ def coarse_threads() -> Iterator[None]:
 
 def chunks(size: int, device: torch.device) -> list[slice]:
     """Slices that cover `size`: small enough for a processor's cache, or whole on a GPU."""
-    width = 1 << 17 if device.type == "cpu" else 1 << 27
+    width = CPU_CHUNK if device.type == "cpu" else 1 << 27
     return [slice(start, min(start + width, size)) for start in range(0, size, width)]
 
 
 def over_chunks(work: Callable[[slice], T], size: int, device: torch.device) -> list[T]:
     """What `work` returns for each chunk, in order. It must write nowhere but in its own chunk."""
-    parts = chunks(size, device)
+    return over_parts(work, chunks(size, device), device)
+
+
+def over_parts(work: Callable[[slice], T], parts: Sequence[slice], device: torch.device) -> list[T]:
+    """What `work` returns for each of `parts`, in order; the longest are begun first."""
     if _workers == 1 or len(parts) < 2 or device.type != "cpu":
         return [work(part) for part in parts]
+    by_length = sorted(range(len(parts)), key=lambda index: parts[index].start - parts[index].stop)
     with ThreadPoolExecutor(_workers) as pool:
-        return list(pool.map(work, parts))
+        futures = {index: pool.submit(work, parts[index]) for index in by_length}
+        return [futures[index].result() for index in range(len(parts))]

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.sums import slice_sums
 from lmbench.counts.trie import Trie
 from lmbench.errors import UsageError
 
@@ -51,7 +52,7 @@ def renormalised(model: BackoffModel) -> BackoffModel:
     """`model` with the back-off weights that make its contexts sum to one.
 
     b(h) = (1 - sum p(w|h)) / (1 - sum p(w|h')) over the w stored after h
-    (Katz 1987; Stolcke 1998, equation 2).
+    (Katz 1987; Stolcke 1998).
     """
     log_backoffs = list(model.log_backoffs)
     model = BackoffModel(model.trie, model.log_probs, log_backoffs, model.end_of_text, model.unseen_log_backoff)
@@ -63,7 +64,7 @@ def renormalised(model: BackoffModel) -> BackoffModel:
 def relative_entropy_pruned(model: BackoffModel, counts: NgramCounts, threshold: float) -> BackoffModel:
     """Stolcke 1998: without the n-grams whose removal raises the perplexity by less than `threshold`, relatively.
 
-    Removing w after h changes the model's distribution by the relative entropy (equation 8)
+    Removing w after h changes the model's distribution by the relative entropy
 
         D = -p(h) { p(w|h) [ln p(w|h') + ln b'(h) - ln p(w|h)] + [ln b'(h) - ln b(h)] (1 - sum p(w_i|h)) }
 
@@ -93,12 +94,9 @@ def relative_entropy_pruned(model: BackoffModel, counts: NgramCounts, threshold:
 
 def context_masses(model: BackoffModel, order: int) -> tuple[Tensor, Tensor]:
     """[c] float64 for each context: what its stored continuations sum to, and what they do one order below."""
-    size = model.trie.size(order)
-    context = model.trie.parents(order, slice(0, size))
-    seen = torch.zeros(model.trie.size(order - 1), dtype=torch.float64, device=model.device)
-    lower = torch.zeros_like(seen)
-    seen.index_add_(0, context, model.log_probs[order - 1][:].double().exp())
-    lower.index_add_(0, context, model.suffix_log_probs(order).exp())
+    first = model.trie.first[order - 2][:]
+    seen = slice_sums(model.log_probs[order - 1][:].double().exp(), first)
+    lower = slice_sums(model.suffix_log_probs(order).exp(), first)
     return seen, lower
 
 

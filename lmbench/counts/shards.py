@@ -21,9 +21,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lmbench.counts.arrays import narrow
 from lmbench.counts.ngrams import NgramCounts, stream
 from lmbench.counts.parallel import chunks
-from lmbench.counts.trie import Trie, narrow
+from lmbench.counts.trie import Trie
 from lmbench.counts.windows import KEY_BITS, sorted_windows
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress, Task

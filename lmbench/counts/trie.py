@@ -9,19 +9,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from lmbench.counts.arrays import flatnonzero, repeated, replace_
+from lmbench.counts.arrays import flatnonzero, narrow, repeated, replace_, widened
 from lmbench.counts.compact import Pointer
 from lmbench.counts.directory import Directory
 
-_BIAS = 1 << 15
 _WIDE = 16
-
-
-def narrow(ids: Tensor, vocabulary_size: int) -> Tensor:
-    """Token ids as the trie keeps them: int16, shifted by -32768 so that order is kept, if all ids fit; else int32."""
-    if vocabulary_size > 1 << 16:
-        return ids.to(torch.int32)
-    return (ids.to(torch.int32) - _BIAS).to(torch.int16)
 
 
 @dataclass(eq=False)
@@ -51,9 +43,7 @@ class Trie:
 
     def ids(self, order: int, part: slice) -> Tensor:
         """[p] int32: the last token of each node of `part`."""
-        kept = self.tokens[order - 1][part]
-        ids = kept.to(torch.int32)
-        return ids + _BIAS if kept.dtype == torch.int16 else ids
+        return widened(self.tokens[order - 1][part])
 
     def degrees(self, order: int) -> Tensor:
         """[m] children of each node of this order."""
@@ -77,8 +67,7 @@ class Trie:
     @cached_property
     def directory(self) -> Directory:
         """Made when it is first needed, unless it was loaded."""
-        levels = [self.ids(order, slice(None)) for order in range(2, self.order + 1)]
-        return Directory.of(levels, list(self.first[: self.order - 1]), self.vocabulary_size)
+        return Directory.of(self.tokens[1:], self.first[: self.order - 1], self.vocabulary_size)
 
     def child(self, order: int, nodes: Tensor, ids: Tensor) -> Tensor:
         """[q] the node, of the next order, that continues each of `nodes` with its id; -1 where there is none."""

@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 
 FORMULAS = {"power": "h + A n^-g", "stretched": "exp(h' + A n^-g), h = exp(h')"}
 FEWEST = 5  # points: three parameters, and two to go wrong
+LEAST = FEWEST - 1  # points that are left where the first ones do not follow the law
+WORST = 0.01  # root mean square of the relative residuals beyond which a law does not fit
 REPLICATES = 400
 _EXPONENTS = np.geomspace(0.02, 8.0, 500)
 _TINY = 1e-6
@@ -25,7 +27,7 @@ _TINY = 1e-6
 class Extrapolation:
     """A fitted law: `limit` h, `amplitude` A, `exponent` g of A n^-g; intervals are of 95 %.
 
-    `error`: root mean square of the relative residuals.
+    `first`: the index of the point at which the law begins. `error`: root mean square of the relative residuals.
     """
 
     ansatz: Ansatz
@@ -34,6 +36,7 @@ class Extrapolation:
     exponent: float
     exponent_interval: tuple[float, float]
     amplitude: float
+    first: int
     error: float
 
     def at(self, sizes: Floats) -> Floats:
@@ -55,6 +58,7 @@ class Extrapolation:
             "exponent": self.exponent,
             "exponent_interval": self.exponent_interval,
             "amplitude": self.amplitude,
+            "first": self.first,
             "relative_error": self.error,
         }
 
@@ -65,31 +69,35 @@ def extrapolate(sizes: Floats, values: Floats, replicates: Floats, ansatz: Ansat
     power: h + A n^(beta - 1), Hilberg's (1990) law with a rate; stretched: exp(A n^(beta - 1) + h'), f_3 of Takahira,
     Tanaka-Ishii & Debowski (2016); here g = 1 - beta. For every g of a fine grid, 0.02 to 8, h >= 0 and A >= 0 of
     least squares (of relative residuals, or of those of the logarithm) are known in closed form; the best g is the
-    fit, without a start to choose. An interval is made of the fits to the replicates, each to the points from a first
-    one that is drawn at random as long as `FEWEST` - 1 are left: it has the sampling error, and how much the answer
-    depends on where the law is taken to begin.
+    fit, without a start to choose. The law begins at the first point from which it is off by `WORST` at most. An
+    interval is made of fits to the replicates, each from a point that is drawn at random among those from there on, as
+    long as `LEAST` are left: it has the sampling error, and how much depends on where the law is taken to begin.
 
     Raises LmbenchError, with the reason, where the curve does not carry the answer: fewer than `FEWEST` points, a
-    curve that rises beyond its sampling error, h at its bound of 0, g at an end of the grid where that matters,
-    or an interval that spans most of what is possible.
+    curve that rises beyond its sampling error, a law that fits none of its ends, h at its bound of 0, g at its least
+    value, h further below the last point than the first is above it, or an interval over most of what is possible.
     """
     if len(sizes) < FEWEST:
         raise LmbenchError(f"{len(sizes)} points are too few for a law of 3 parameters: {FEWEST} are needed")
     if not (values > _TINY).all():
         raise LmbenchError("the curve comes down to 0 itself, and there is nothing to extrapolate")
     _check_falling(sizes, values, replicates)
-    rng = np.random.default_rng(seed)
-    starts = rng.integers(0, len(sizes) - FEWEST + 2, len(replicates))
-    fits = np.array(
-        [_fit(sizes[start:], np.maximum(copy[start:], _TINY), ansatz) for start, copy in zip(starts, replicates, strict=True)]
-    )
-    limit, amplitude, exponent, error = _fit(sizes, values, ansatz)
+    first = _first(sizes, values, ansatz)
+    starts = np.random.default_rng(seed).integers(first, len(sizes) - LEAST + 1, len(replicates))
+    drawn = zip(starts, np.maximum(replicates, _TINY), strict=True)
+    fits = np.array([_fit(sizes[start:], copy[start:], ansatz) for start, copy in drawn])
+    limit, amplitude, exponent, error = _fit(sizes[first:], values[first:], ansatz)
     low, high = np.quantile(fits[:, 0], [0.025, 0.975])
-    falls = amplitude * sizes[0] ** -exponent > 0.01 * values[-1]
+    falls = amplitude * sizes[first] ** -exponent > 0.01 * values[-1]
     if limit < 1e-3 * values[-1]:
         raise LmbenchError("the fitted limit is at its bound of 0: the curve does not level off where it can be seen")
     if falls and exponent <= _EXPONENTS[1]:
         raise LmbenchError("the curve falls like a logarithm as far as it can be seen, and no limit can be told")
+    if values[-1] - limit > max(values[first] - values[-1], WORST * values[-1]):
+        raise LmbenchError(
+            f"the fitted limit, {limit:.3f}, is further below the last point, {values[-1]:.3f}, than all that the "
+            "curve has fallen"
+        )
     if high - low > 0.75 * values[-1]:
         raise LmbenchError(
             f"the limit may be anything from {low:.3f} to {high:.3f}, which is most of what is below the last point"
@@ -102,8 +110,16 @@ def extrapolate(sizes: Floats, values: Floats, replicates: Floats, ansatz: Ansat
         exponent,
         (min(float(ends[0]), exponent), max(float(ends[1]), exponent)),
         amplitude,
+        first,
         error,
     )
+
+
+def _first(sizes: Floats, values: Floats, ansatz: Ansatz) -> int:
+    for start in range(len(sizes) - LEAST + 1):
+        if _fit(sizes[start:], values[start:], ansatz)[3] <= WORST:
+            return start
+    raise LmbenchError(f"the law is off by more than {WORST:.0%} wherever it is taken to begin")
 
 
 def _check_falling(sizes: Floats, values: Floats, replicates: Floats) -> None:
@@ -114,8 +130,8 @@ def _check_falling(sizes: Floats, values: Floats, replicates: Floats) -> None:
     if len(rising):
         at = int(rising[0])
         raise LmbenchError(
-            f"the curve rises, from {values[at]:.3f} at {sizes[at]:,.0f} to {values[at + 1]:.3f} at {sizes[at + 1]:,.0f}: "
-            "the text is not of one kind throughout, and no law that falls fits it"
+            f"the curve rises, from {values[at]:.3f} at {sizes[at]:,.0f} to {values[at + 1]:.3f} at "
+            f"{sizes[at + 1]:,.0f}: the text is not of one kind throughout, and no law that falls fits it"
         )
 
 
@@ -138,4 +154,5 @@ def _fit(sizes: Floats, values: Floats, ansatz: Ansatz) -> tuple[float, float, f
     best = int(np.argmin(squares))
     limit = float(level[best]) if ansatz == "power" else math.exp(float(level[best]))
     exponent = float(_EXPONENTS[best])
-    return limit, float(slope[best]) * float(sizes[0]) ** exponent, exponent, math.sqrt(float(squares[best]) / len(values))
+    error = math.sqrt(float(squares[best]) / len(values))
+    return limit, float(slope[best]) * float(sizes[0]) ** exponent, exponent, error

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench.entropy._words import Words
 from lmbench.entropy.base import Estimate
 from lmbench.progress import Task
 from lmbench.tokens import Tokens
@@ -88,12 +89,13 @@ def symbols_of(*texts: Tokens) -> Symbols:
         lengths.append(before[tokens.ends] - before[tokens.documents])
     length = np.concatenate(lengths).astype(np.int64)
     length = length[length > 0]
+    exact = vocabulary.lossless or all(isinstance(tokens, Words) for tokens in texts)
     return Symbols(
         np.concatenate(ids),
         np.cumsum(length) - length,
         len(vocabulary),
-        sum(tokens.characters for tokens in texts) if vocabulary.lossless else None,
-        sum(tokens.bytes for tokens in texts) if vocabulary.lossless else None,
+        sum(tokens.characters for tokens in texts) if exact else None,
+        sum(tokens.bytes for tokens in texts) if exact else None,
     )
 
 

@@ -9,7 +9,7 @@ from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
 Kind = Literal["upper bound", "estimate", "lower bound"]
-Unit = Literal["byte", "char", "token"]
+Unit = Literal["byte", "char", "token", "word"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Estimate:
 
 
 class Estimator(Protocol):
-    """Reads Tokens directly; no model in between. `unit` says of which tokenizer: byte, char, token."""
+    """Reads Tokens directly; no model in between. `unit` says in which symbols: byte, char, token or word."""
 
     unit: Unit
 

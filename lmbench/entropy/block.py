@@ -47,7 +47,7 @@ class Block:
     first symbols a and b 3 times each, H_1 = 1 bit; F_2 = 0.
 
     Args:
-        unit: the symbols: token (of the run's tokenizer), char or byte
+        unit: the symbols: token (of the run's tokenizer), word (between white space), char or byte
         order: the longest n-gram counted
         correction: correction of each block entropy for the finite sample
         coverage: least Good-Turing coverage at which F_n still counts as an estimate
@@ -55,7 +55,7 @@ class Block:
 
     def __init__(
         self,
-        unit: Literal["token", "char", "byte"] = "char",
+        unit: Literal["token", "word", "char", "byte"] = "char",
         order: int = 16,
         correction: Spec | str = "miller_madow",
         coverage: float = 0.99,

@@ -31,10 +31,10 @@ class Lz76:
     Worked example, "0001101001000101": 0 | 001 | 10 | 100 | 1000 | 101, c = 6, h = 6 * 4 / 16 = 1.5 bits.
 
     Args:
-        unit: the symbols: token (of the run's tokenizer), char or byte
+        unit: the symbols: token (of the run's tokenizer), word (between white space), char or byte
     """
 
-    def __init__(self, unit: Literal["token", "char", "byte"] = "char") -> None:
+    def __init__(self, unit: Literal["token", "word", "char", "byte"] = "char") -> None:
         self.unit: Unit = unit
 
     def estimate(self, train: Tokens, test: Tokens, progress: Progress) -> list[Estimate]:

@@ -34,10 +34,10 @@ class Lz78:
     end), h = 5 * 2.3219 / 9 = 1.29 bits.
 
     Args:
-        unit: the symbols: token (of the run's tokenizer), char or byte
+        unit: the symbols: token (of the run's tokenizer), word (between white space), char or byte
     """
 
-    def __init__(self, unit: Literal["token", "char", "byte"] = "char") -> None:
+    def __init__(self, unit: Literal["token", "word", "char", "byte"] = "char") -> None:
         self.unit: Unit = unit
 
     def estimate(self, train: Tokens, test: Tokens, progress: Progress) -> list[Estimate]:

@@ -38,14 +38,14 @@ class MatchLength:
     Worked example, "abaab": i = 2, 3, 4 have L = 2, 3, 2; L / log2 i = 2, 1.893, 1; h = 0.6132 bits.
 
     Args:
-        unit: the symbols: token (of the run's tokenizer), char or byte
+        unit: the symbols: token (of the run's tokenizer), word (between white space), char or byte
         window: how far back a match may begin; none: anywhere before
         average: lengths or rates
     """
 
     def __init__(
         self,
-        unit: Literal["token", "char", "byte"] = "char",
+        unit: Literal["token", "word", "char", "byte"] = "char",
         window: int | None = None,
         average: Literal["lengths", "rates"] = "lengths",
     ) -> None:
@@ -78,7 +78,7 @@ class MatchLength:
         note = (
             f"mean match of {matches[first:].mean():.2f} symbols, {reach}, average of {self.average}, {len(symbols):,} "
             "symbols of training and test text; converges slowly, with a bias of either sign; interval: block "
-            "jackknife, the spread without the bias, so that on sources of known rate it mostly misses the rate"
+            "jackknife, the spread without the bias"
         )
         curve = self._curve(values, first, symbols)
         elapsed = time.perf_counter() - started

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
+from lmbench.entropy._compressor import NAMES, Code
 from lmbench.entropy._symbols import text_bytes
 from lmbench.entropy.base import Estimate, Unit
 from lmbench.errors import LmbenchError, UsageError
@@ -31,44 +32,60 @@ class Ppm:
 
     Args:
         order: longest context, in bytes, 2 to 64
+        code: alone, primed (after the training text), both of them, or online (training and test text, given nothing)
         memory: MiB for what is learned; none: 32 bytes for each byte of text, from 16 MiB to 2 GiB
     """
 
     unit: Unit = "byte"
 
-    def __init__(self, order: int = 6, memory: int | None = None) -> None:
+    def __init__(
+        self,
+        order: int = 6,
+        memory: int | None = None,
+        code: Literal["both", "alone", "primed", "online"] = "both",
+    ) -> None:
         if not 2 <= order <= 64:
             raise UsageError(f"estimator 'ppm': order must be between 2 and 64, not {order}")
         if memory is not None and not 1 <= memory <= 4000:
             raise UsageError(f"estimator 'ppm': memory must be between 1 and 4000 MiB, not {memory}")
         self.order = order
         self.memory = memory
+        self.code = code
         _pyppmd()
 
     def estimate(self, train: Tokens, test: Tokens, progress: Progress) -> list[Estimate]:
         if test.bytes == 0:
             raise LmbenchError("ppm: the test text has no bytes, so there is nothing to compress; give a longer text")
+        if self.code == "primed" and not train.bytes:
+            raise LmbenchError("ppm: there is no training text to start from; use code=alone")
         nothing = train.head(0)
-        return [self._after(text, test, progress) for text in (nothing, train) if text is nothing or text.bytes]
+        if self.code == "online":
+            return [self._after(nothing, (train, test), "online", progress)]
+        found = [] if self.code == "primed" else [self._after(nothing, (test,), "alone", progress)]
+        primed = self.code != "alone" and train.bytes > 0
+        return found + ([self._after(train, (test,), "primed", progress)] if primed else [])
 
-    def _after(self, known: Tokens, test: Tokens, progress: Progress) -> Estimate:
+    def _after(self, known: Tokens, coded: tuple[Tokens, ...], code: Code, progress: Progress) -> Estimate:
         started = time.perf_counter()
-        wanted = (known.bytes + test.bytes) * _NODE_BYTES >> 20
+        length, characters = sum(text.bytes for text in coded), sum(text.characters for text in coded)
+        wanted = (known.bytes + length) * _NODE_BYTES >> 20
         memory = self.memory or min(max(_LEAST, wanted), _MOST)
         encoder = _pyppmd().Ppmd7Encoder(self.order, memory << 20)
-        name = "ppm after the training text" if known.bytes else "ppm"
-        with progress.task(f"{name} (order {self.order})", known.bytes + test.bytes) as task:
+        name = NAMES[code].format("ppm")
+        with progress.task(f"{name} (order {self.order})", known.bytes + length) as task:
             for piece in text_bytes(known):
                 encoder.encode(piece)
                 task.advance(len(piece))
             size = 0
-            for piece in text_bytes(test):
-                size += len(encoder.encode(piece))
-                task.advance(len(piece))
+            for text in coded:
+                for piece in text_bytes(text):
+                    size += len(encoder.encode(piece))
+                    task.advance(len(piece))
             size += len(encoder.flush())
         given = f"the {known.bytes:,} bytes of training text" if known.bytes else "nothing"
         note = (
-            f"{size:,} bytes ({8 * size:,} bits) for the {test.bytes:,} bytes of test text given {given}, "
+            f"{size:,} bytes ({8 * size:,} bits, no header, no checksum) for the {length:,} bytes of "
+            f"{'training and test text' if code == 'online' else 'test text'} given {given}, "
             f"order {self.order}, {memory:,} MiB"
         )
         if memory < wanted:
@@ -76,8 +93,8 @@ class Ppm:
         return Estimate(
             estimator=name,
             kind="upper bound",
-            bits_per_character=8.0 * size / test.characters if test.characters else None,
-            bits_per_byte=8.0 * size / test.bytes,
+            bits_per_character=8.0 * size / characters if characters else None,
+            bits_per_byte=8.0 * size / length,
             note=note,
             seconds=time.perf_counter() - started,
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import zstandard
 
-from lmbench.entropy._compressor import code_length
+from lmbench.entropy._compressor import Code, code_length
 from lmbench.entropy.base import Estimate, Unit
 from lmbench.errors import UsageError
 from lmbench.progress import Progress
@@ -14,20 +16,36 @@ __all__ = ["Zstd"]
 
 
 class Zstd:
-    """Code length of the test text under Zstandard: far matches, finite-state entropy codes. An upper bound.
+    """Code length under Zstandard: far matches, finite-state entropy codes. An upper bound.
+
+    A frame has up to 18 bytes of header and here no checksum (RFC 8878). After the training text the
+    header belongs to what both sides have.
 
     Args:
         level: compression level, 1 to 22
+        code: alone (the test text given nothing), primed (given the training text) or online (both, given nothing)
     """
 
     unit: Unit = "byte"
 
-    def __init__(self, level: int = 22) -> None:
+    def __init__(self, level: int = 22, code: Literal["alone", "primed", "online"] = "alone") -> None:
         if not 1 <= level <= 22:
             raise UsageError(f"estimator 'zstd': level must be between 1 and 22, not {level}")
         self.level = level
+        self.code: Code = code
 
     def estimate(self, train: Tokens, test: Tokens, progress: Progress) -> list[Estimate]:
-        # Told the size, the compressor fits its window to the text; the size goes into the header.
-        encoder = zstandard.ZstdCompressor(level=self.level).compressobj(size=test.bytes)
-        return [code_length("zstd", f"level {self.level}", encoder, test, progress)]
+        def start(size: int) -> Any:
+            # Told the size, the compressor fits its window to the text; the size goes into the header.
+            return zstandard.ZstdCompressor(level=self.level).compressobj(size=size)
+
+        def end_block(encoder: Any) -> bytes:
+            return bytes(encoder.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
+
+        overhead = "no header, no checksum" if self.code == "primed" else "header included, no checksum"
+        return [
+            code_length(
+                "zstd", f"level {self.level}", start, (train, test), self.code, progress,
+                whole_blocks=end_block, overhead=overhead,
+            )
+        ]  # fmt: skip

@@ -1,1 +1,1 @@
-"""Text out of a model: sampling from its next-token distribution."""
+"""Text out of a model, by sampling from its next-token distribution; and text guessed, symbol by symbol."""

@@ -28,6 +28,8 @@ def fit_component(model: Model, spec: Spec, train: Tokens, valid: Tokens, progre
     model = model.fit(train, valid, progress)
     if not model.card.distribution:
         raise LmbenchError(f"{spec} is a score and no distribution, so that nothing can be interpolated with it")
+    if model.card.own_tokens:
+        raise LmbenchError(f"{spec} predicts tokens of its own, so that nothing can be interpolated with it")
     return model
 
 

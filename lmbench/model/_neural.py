@@ -46,8 +46,8 @@ SECONDS = {"cpu": 45.0, "cuda": 60.0}  # the budget of a run that sets none
 BATCH = {"cpu": 2_048, "cuda": 16_384}  # tokens in a step
 LARGE_BATCH = {"cpu": 2_048, "cuda": 65_536}  # and for a text that is large enough not to be read over and over
 LARGE_TEXT = 10_000_000
-CARD_BYTES = 12_000  # what is stored beside the weights: options, and the learning curve
-MEMORY_TEST = {"cpu": 32_768, "cuda": 262_144}  # training tokens that the loss on them is measured on
+CARD_BYTES = 8_000  # what is stored beside the weights: options, and the learning curve
+TRAINING_LOSS = {"cpu": 32_768, "cuda": 262_144}  # training tokens that the loss on them is measured on
 BLOCK = 64  # places that a recurrent net reads at once when asked for the next token
 SHARED = frozenset(field.name for field in fields(Training))
 
@@ -212,7 +212,7 @@ class Neural:
         """
         if self.training.shuffled:
             train = shuffled(train, self.runtime.seed)
-        net, device, most = self.net, self.runtime.device, MEMORY_TEST[self.runtime.device]
+        net, device, most = self.net, self.runtime.device, TRAINING_LOSS[self.runtime.device]
         if self.stride is None:
             assert isinstance(net, Recurrent)
             part = train.head(most)
@@ -242,6 +242,19 @@ class Neural:
             hidden = self._carried(read) if self.stride is None else self._windowed(read, self.stride)
             logits = self.net.logits(hidden[None])[0].double()
             found: NDArray[np.float64] = (logits - logits.logsumexp(0)).cpu().numpy()
+        return found
+
+    def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """[q, V] nats, given windows [q, N] out of the middle of documents, their last `row` tokens at most (a net
+        that carries a state reads all of them, from the state before a document)."""
+        read = torch.from_numpy(windows.astype(np.int64)).to(self.runtime.device)
+        with scoring(self.net):
+            if isinstance(self.net, Recurrent):
+                hidden = self.net.run(read, self.net.start(len(read)))[0][:, -1]
+            else:
+                hidden = self.net.hidden(read[:, -self.net.row :])[:, -1]
+            logits = self.net.logits(hidden).double()
+            found: NDArray[np.float64] = (logits - logits.logsumexp(1, keepdim=True)).cpu().numpy()
         return found
 
     def _windowed(self, read: NDArray[np.int64], stride: int) -> Tensor:

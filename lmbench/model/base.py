@@ -27,6 +27,9 @@ class ModelCard:
     probability zero and log-probabilities may be -inf.
     `control`: trained on a text that was destroyed on purpose, to see what a model learns
     of it by heart: shown, never ranked or compared.
+    `own_tokens`: it predicts the same bytes by tokens of its own. `log_probs` are then what
+    these cost, each where its last byte lies: sums over documents are exact, single figures
+    are not of our tokens, and `next_log_probs` raises UsageError.
     `training`: what fitting cost and which settings it arrived at; JSON values only.
     `notes`: sentences the report prints under the table.
     """
@@ -38,6 +41,7 @@ class ModelCard:
     distribution: bool = True
     smoothed: bool = True
     control: bool = False
+    own_tokens: bool = False
     dtype: str = "float64"
     stride: int | None = None
     training: dict[str, Any] = field(default_factory=dict)
@@ -86,6 +90,25 @@ class Model(Protocol):
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         """Read what `save` wrote. Raises LmbenchError naming the file where it is not whole."""
+
+
+class Windowed(Protocol):
+    """A model that can be asked what follows a few tokens out of the middle of a document, whatever stood before."""
+
+    def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """[q, V] nats, given the q windows [q, N] of N >= 1 tokens each, none of which begins a document."""
+
+
+def window_log_probs(model: Model, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """[q, V] nats: what follows each window [q, N], by `Windowed` where the model has it.
+
+    Any other model is asked one window at a time, as if a document began with it. That is no difference to one
+    whose context is no longer than the window.
+    """
+    if hasattr(model, "window_log_probs"):
+        found: NDArray[np.float64] = model.window_log_probs(windows)
+        return found
+    return np.stack([model.next_log_probs(window) for window in windows])
 
 
 class Refittable(Protocol):

@@ -13,31 +13,39 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from lmbench.counts.arrays import narrow
 from lmbench.counts.ngrams import stream
-from lmbench.counts.pairs import PairTable, contexts_of, unigrams
-from lmbench.counts.trie import Trie, narrow
+from lmbench.counts.pairs import PairTable, contexts_of, count_pairs, unigrams
+from lmbench.counts.parallel import coarse_threads
+from lmbench.counts.trie import Trie
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.model._log_linear import LogLinear
+from lmbench.model._mixed_order import MixedOrder, Positions
 from lmbench.model.base import ModelCard
 from lmbench.progress import Progress
+from lmbench.runtime import Runtime
+from lmbench.smoothing._discounting import leaving_one_out
 from lmbench.tokens import Tokens
 
 __all__ = ["Pairs"]
 
-_DENSE = 1 << 23  # numbers in one dense batch of distributions
-_TUNING = 8_192  # positions at most that the exponents are fitted on
-_SHRINKAGE = 10.0
-_ROUNDS = 50
+_UNDISCOUNTED = 0.5  # D where no pair occurs once, or none twice
+_RECOUNTS = 12  # rounds of EM at most in which the mixture's tables are counted anew
+_STEPS = 3  # for its weights in each of them
+_LAST_STEPS = 50
+_GAIN = 1e-4  # nats per validation token for which another round is worth its while
+_BATCH = 1 << 18
 
 
 class Pairs:
     """Counts of token pairs at distances 1 to N, combined into one distribution; no longer pattern is counted.
 
-    `mixture`: Saul & Pereira 1997, equation 6, mixed-order Markov: the nearest token predicts
-    with weight l_1(u_1), else the next one with l_2(u_2), and so on, at last the unigram:
-    p(w | h) = sum_k l_k(u_k) p_k(w | u_k) prod_(j<k) (1 - l_j(u_j)), weights for each token and
-    distance by EM on validation, shrunk towards the distance's own.
-    `product`: log-linear, p(w | h) = p(w) prod_d (p_d(w | u_d) / p(w))^a_d / Z(h), the exponents a_d
-    at the maximum of the validation likelihood; Z is summed exactly over the vocabulary.
+    `product`: log-linear, p(w | h) = p(w) prod_d (p_d(w | u_d) / p(w))^a_d(u_d) / Z(h), an exponent for each token u
+    at each distance d, at the maximum of the validation likelihood, of evenly spread positions where all would take
+    too long; Z is summed exactly over the vocabulary.
+    `mixture`: mixed-order Markov (Saul & Pereira 1997): the nearest token predicts with weight l_1(u_1), else
+    the next one with l_2(u_2), and so on, at last the unigram; the weights by EM on validation, shrunk
+    towards the distance's own, and the p_d by EM on training, for as many rounds as validation gains by it.
     The p_d are discounted and interpolated with the unigram.
 
     Args:
@@ -45,191 +53,190 @@ class Pairs:
         combine: product (log-linear) or mixture (mixed-order Markov)
     """
 
-    def __init__(self, distance: int = 8, combine: Literal["product", "mixture"] = "product") -> None:
+    def __init__(
+        self,
+        distance: int = 8,
+        combine: Literal["product", "mixture"] = "product",
+        runtime: Runtime | None = None,
+    ) -> None:
         if distance < 1:
             raise UsageError(f"pairs: distance must be 1 or more, not {distance}")
         self.distance = distance
         self.combine = combine
+        self.device = (runtime or Runtime()).device
         self.card = ModelCard(context=distance)
         self._end_of_text = 0
         self._unigram = torch.zeros(0, dtype=torch.float64)
         self._tables: list[PairTable] = []
-        self._exponents = torch.zeros(0, dtype=torch.float64)  # [N]
-        self._weights = torch.zeros(0, 0, dtype=torch.float64)  # [N, V]
+        self._settings = torch.zeros(0, 0, dtype=torch.float64)  # [N, V] exponents or weights
+        self._rounds = 0
 
     def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
-        self.refit(train, progress)
+        with coarse_threads():
+            self._rounds = 0
+            seen, discounts = self._count(train, progress)
+            begin = 1 / self.distance if self.combine == "product" else 0.5
+            shape = (self.distance, len(self._unigram))
+            self._settings = torch.full(shape, begin, dtype=torch.float64, device=self.device)
+            if len(valid) and self.combine == "product":
+                found = self._fit_product(valid, progress)
+            elif len(valid):
+                found = self._fit_mixture(valid, seen, discounts, progress)
+            else:
+                found = {}
         notes = [] if len(valid) else ["pairs: no validation text, weights left where they start"]
-        if self.combine == "product":
-            self._exponents = torch.full((self.distance,), 1.0 / self.distance, dtype=torch.float64)
-            if len(valid):
-                self._fit_exponents(valid, progress)
-            settings = {"exponents": self._exponents.tolist()}
-        else:
-            self._weights = torch.full((self.distance, len(self._unigram)), 0.5, dtype=torch.float64)
-            if len(valid):
-                self._fit_weights(valid, progress)
-            share = self._unigram @ self._weights.T
-            settings = {"mean_weights": share.tolist()}
-        self.card = ModelCard(
-            stored_ngrams=self.card.stored_ngrams, context=self.distance, training=settings, notes=notes
-        )
+        self.card = ModelCard(stored_ngrams=self.card.stored_ngrams, context=self.distance, training=found, notes=notes)
         return self
 
     def refit(self, train: Tokens, progress: Progress) -> None:
         """Count anew on `train`, keeping exponents and weights."""
+        with coarse_threads():
+            self._recount(*self._count(train, progress))
+
+    def _recount(self, seen: Positions, discounts: list[float]) -> None:
+        for _ in range(self._rounds):
+            self._tables = self._mixed.recounted(seen, self._unigram, discounts)
+
+    def _count(self, train: Tokens, progress: Progress) -> tuple[Positions, list[float]]:
+        """Make the tables; of the mixture also the places that were counted, and every table's discount."""
         self._end_of_text = train.vocabulary.end_of_text
-        self._unigram = unigrams(train)
-        text = stream(train.ids, self._end_of_text)
+        self._unigram = unigrams(train).to(self.device)
+        text = stream(train.ids, self._end_of_text, self.device)
         self._tables = []
+        seen, discounts = Positions([], []), []
         with progress.task("counting pairs", self.distance) as task:
             for distance in range(1, self.distance + 1):
-                self._tables.append(PairTable.count(text, self._end_of_text, distance, self._unigram))
+                trie, counts, nodes = count_pairs(text, self._end_of_text, distance, len(self._unigram))
+                discounts.append(leaving_one_out(counts) or _UNDISCOUNTED)
+                self._tables.append(PairTable.of(trie, counts, self._unigram, discounts[-1]))
+                if self.combine == "mixture":
+                    context = torch.full_like(nodes, -1)
+                    context[distance - 1 :] = torch.where(
+                        nodes[distance - 1 :] >= 0, text[: max(0, len(text) - distance)], -1
+                    )
+                    seen.contexts.append(context)
+                    seen.nodes.append(nodes)
                 task.advance()
         self.card.stored_ngrams = int((train.counts > 0).sum()) + sum(len(table.log_seen) for table in self._tables)
+        return seen, discounts
+
+    def _fit_product(self, valid: Tokens, progress: Progress) -> dict[str, Any]:
+        model = self._product
+        with progress.task("exponents", None) as task:
+            common = model.fit(self._contexts(valid.ids), self._targets(valid.ids).long(), task.advance)
+        self._settings = model.exponents
+        return {"exponents": common}
+
+    def _fit_mixture(
+        self, valid: Tokens, seen: Positions, discounts: list[float], progress: Progress
+    ) -> dict[str, Any]:
+        held_out = Positions.of(self._tables, self._contexts(valid.ids), self._targets(valid.ids))
+        with progress.task("mixture", _RECOUNTS) as task:
+            counted, best = self._tables, self._reweighted(held_out, _STEPS)
+            while self._rounds < _RECOUNTS:
+                before = self._tables, self._settings
+                self._tables = self._mixed.recounted(seen, self._unigram, discounts)
+                likelihood = self._reweighted(held_out, _STEPS)
+                if likelihood < best + _GAIN:
+                    self._tables, self._settings = before
+                    break
+                best = likelihood
+                self._rounds += 1
+                task.advance()
+            self._reweighted(held_out, _LAST_STEPS)
+            self._tables = counted  # the tables are now those that a refit would make
+            self._recount(seen, discounts)
+        share = self._unigram @ self._settings.T
+        return {"mean_weights": share.tolist(), "recounts": self._rounds}
+
+    def _reweighted(self, held_out: Positions, steps: int) -> float:
+        """Set the weights anew by EM; the mean ln of p(w | h) / p(w) of the held-out text just before the last step."""
+        model = self._mixed
+        previous = likelihood = -np.inf
+        for _ in range(steps):
+            previous, likelihood = likelihood, model.reweight(held_out)
+            if likelihood - previous < 1e-7:
+                break
+        self._settings = model.weights
+        return likelihood
+
+    @property
+    def _product(self) -> LogLinear:
+        return LogLinear(self._tables, self._unigram, self._settings)
+
+    @property
+    def _mixed(self) -> MixedOrder:
+        return MixedOrder(self._tables, self._settings)
+
+    def _contexts(self, ids: NDArray[np.integer[Any]]) -> Tensor:
+        return contexts_of(ids, self._end_of_text, self.distance, self.device)
+
+    def _targets(self, ids: NDArray[np.integer[Any]]) -> Tensor:
+        return torch.from_numpy(np.asarray(ids).astype(np.int32)).to(self.device)
 
     def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
-        contexts = contexts_of(tokens.ids, self._end_of_text, self.distance)
-        targets = torch.from_numpy(np.asarray(tokens.ids).astype(np.int64))
+        contexts, targets = self._contexts(tokens.ids), self._targets(tokens.ids)
         scores = np.empty(len(targets), dtype=np.float64)
-        with progress.task("scoring", len(targets)) as task:
+        with progress.task("scoring", len(targets)) as task, coarse_threads():
             for part in self._batches(len(targets)):
                 if self.combine == "mixture":
-                    found = self._mixed(contexts[part], targets[part])
+                    found = self._mixture(contexts[part], targets[part])
                 else:
-                    found = self._product(contexts[part]).gather(1, targets[part, None]).squeeze(1)
-                scores[part] = found.numpy()
+                    found = self._product.log_probs(contexts[part]).gather(1, targets[part, None].long()).squeeze(1)
+                scores[part] = found.cpu().numpy()
                 task.advance(part.stop - part.start)
         return scores
 
     def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         history = np.asarray(context)[max(0, len(context) - self.distance) :]
         extended = np.append(history, self._end_of_text)  # the position asked for; its own id is not looked at
-        row = contexts_of(extended, self._end_of_text, self.distance)[-1:]
-        if len(context) > len(history):
-            row[0, len(history) :] = -1  # the document goes on to the left, where this model does not look
+        row = self._contexts(extended)[-1:]
         if self.combine == "product":
-            return self._product(row)[0].numpy()
-        every = torch.arange(len(self._unigram))
-        return self._mixed(row.expand(len(every), -1), every).numpy()
+            return self._product.log_probs(row)[0].cpu().numpy()
+        every = torch.arange(len(self._unigram), dtype=torch.int32, device=self.device)
+        return self._mixture(row.expand(len(every), -1), every).cpu().numpy()
 
     def _batches(self, size: int) -> Iterator[slice]:
-        width = max(1, _DENSE // len(self._unigram)) if self.combine == "product" else 1 << 16
-        for start in range(0, size, width):
-            yield slice(start, min(start + width, size))
+        if self.combine == "product":
+            yield from self._product.batches(size)
+            return
+        for start in range(0, size, _BATCH):
+            yield slice(start, min(start + _BATCH, size))
 
-    def _ratios(self, contexts: Tensor, targets: Tensor) -> Tensor:
-        """[N, q] ln p_d(w | u_d) - ln p(w)."""
-        ids = targets.to(torch.int32)
-        columns = [table.log_ratio(contexts[:, d].contiguous(), ids) for d, table in enumerate(self._tables)]
-        return torch.stack(columns)
-
-    # the mixture
-
-    def _mixed(self, contexts: Tensor, targets: Tensor) -> Tensor:
-        """[q] nats of the mixed-order Markov model."""
-        ratios = self._ratios(contexts, targets).exp()
-        probs = torch.ones(len(targets), dtype=torch.float64)
-        for d in reversed(range(self.distance)):
-            weight = self._weight(contexts, d)
-            probs = weight * ratios[d] + (1 - weight) * probs
-        return (probs * self._unigram[targets]).log()
-
-    def _weight(self, contexts: Tensor, d: int) -> Tensor:
-        column = contexts[:, d]
-        return torch.where(column >= 0, self._weights[d][column.clamp(min=0)], 0.0)
-
-    def _fit_weights(self, valid: Tokens, progress: Progress) -> None:
-        """EM for the weights l_k(u) on validation, each with `_SHRINKAGE` visits' worth of its distance's own."""
-        contexts = contexts_of(valid.ids, self._end_of_text, self.distance)
-        targets = torch.from_numpy(np.asarray(valid.ids).astype(np.int64))
-        ratios = self._ratios(contexts, targets).exp()
-        size = len(self._unigram)
-        previous = -np.inf
-        with progress.task("weights", _ROUNDS) as task:
-            for _ in range(_ROUNDS):
-                below = [torch.ones(len(targets), dtype=torch.float64)]
-                own = [self._weight(contexts, d) for d in range(self.distance)]
-                for d in reversed(range(self.distance)):
-                    below.append(own[d] * ratios[d] + (1 - own[d]) * below[-1])
-                likelihood = float(below[-1].log().mean())
-                if likelihood - previous < 1e-7:
-                    break
-                previous = likelihood
-                reached = torch.ones(len(targets), dtype=torch.float64)
-                for d in range(self.distance):
-                    used = reached * own[d] * ratios[d] / below[self.distance - d]
-                    known = torch.nonzero(contexts[:, d] >= 0).squeeze(1)
-                    ids = contexts[known, d].long()
-                    visits = torch.zeros(size, dtype=torch.float64).index_add_(0, ids, reached[known])
-                    uses = torch.zeros(size, dtype=torch.float64).index_add_(0, ids, used[known])
-                    common = uses.sum() / visits.sum().clamp(min=1e-12)
-                    shrunk = (uses + _SHRINKAGE * common) / (visits + _SHRINKAGE)
-                    self._weights[d] = shrunk.clamp(1e-9, 1 - 1e-9)
-                    reached = reached - used
-                task.advance()
-
-    # the product
-
-    def _product(self, contexts: Tensor) -> Tensor:
-        """[q, V] nats of the log-linear model. The contexts' gammas are the same for every token, and cancel in Z."""
-        scores = self._unigram.log().repeat(len(contexts), 1)
-        for d, table in enumerate(self._tables):
-            rows, ids, seen = table.entries(contexts[:, d])
-            scores.view(-1).index_add_(0, rows * scores.shape[1] + ids, self._exponents[d] * seen)
-        return scores.log_softmax(1)
-
-    def _fit_exponents(self, valid: Tokens, progress: Progress) -> None:
-        """L-BFGS-B on the mean validation likelihood, whose gradient is what was seen less what is expected."""
-        from scipy.optimize import minimize
-
-        size = len(self._unigram)
-        sample = min(len(valid), max(256, min(_TUNING, (1 << 26) // size)))
-        chosen = np.linspace(0, len(valid) - 1, sample).astype(np.int64)
-        contexts = contexts_of(valid.ids, self._end_of_text, self.distance)[chosen]
-        targets = torch.from_numpy(np.asarray(valid.ids)[chosen].astype(np.int64))
-        batches = [(contexts[part], targets[part]) for part in self._batches(sample)]
-
-        def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            self._exponents = torch.from_numpy(values.copy())
-            total, gradient = 0.0, torch.zeros(self.distance, dtype=torch.float64)
-            for context, target in batches:
-                scores = self._product(context)
-                total -= float(scores.gather(1, target[:, None]).sum())
-                for d, table in enumerate(self._tables):
-                    rows, ids, seen = table.entries(context[:, d])
-                    gradient[d] += (scores[rows, ids].exp() * seen).sum() - seen[ids == target[rows]].sum()
-            task.advance()
-            return total / sample, (gradient / sample).numpy()
-
-        with progress.task("exponents", None) as task:
-            start = self._exponents.numpy()
-            found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 30, "ftol": 1e-7})
-        self._exponents = torch.from_numpy(found.x)
+    def _mixture(self, contexts: Tensor, targets: Tensor) -> Tensor:
+        """[q] nats."""
+        at = Positions.of(self._tables, contexts, targets)
+        return (self._mixed.ratios(at) * self._unigram[targets]).log()
 
     def save(self, folder: Path) -> None:
-        tensors = {"unigram": self._unigram, "exponents": self._exponents, "weights": self._weights}
+        tensors = {"unigram": self._unigram, "exponents": self._settings[:0], "weights": self._settings[:0]}
+        tensors["exponents" if self.combine == "product" else "weights"] = self._settings
         tensors["end_of_text"] = torch.tensor([self._end_of_text])
+        tensors["rounds"] = torch.tensor([self._rounds])
         for d, table in enumerate(self._tables, 1):
             tensors |= {f"first.{d}": table.trie.first[0][:], f"tokens.{d}": table.trie.tokens[1]}
             tensors |= {f"log_seen.{d}": table.log_seen, f"log_gamma.{d}": table.log_gamma}
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "pairs.safetensors")
+        on_disk = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(on_disk, folder / "pairs.safetensors")
         self.card.save(folder / "card.json")
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "pairs.safetensors"
         try:
-            tensors = load_file(path)
+            tensors = load_file(path, device=device)
             distance = sum(name.startswith("first.") for name in tensors)
-            model = cls(distance, "product" if len(tensors["exponents"]) else "mixture")
-            model._unigram, model._exponents = tensors["unigram"], tensors["exponents"]
-            model._weights, model._end_of_text = tensors["weights"], int(tensors["end_of_text"])
+            combine: Literal["product", "mixture"] = "product" if len(tensors["exponents"]) else "mixture"
+            model = cls(distance, combine, Runtime(device=device))
+            model._unigram, model._end_of_text = tensors["unigram"], int(tensors["end_of_text"])
             size = len(model._unigram)
+            model._settings = tensors["exponents" if combine == "product" else "weights"].reshape(distance, size)
+            model._rounds = int(tensors["rounds"])
+            vocabulary = narrow(torch.arange(size, device=device), size)
             for d in range(1, distance + 1):
-                trie = Trie([narrow(torch.arange(size), size), tensors[f"tokens.{d}"]], [tensors[f"first.{d}"]])
+                trie = Trie([vocabulary, tensors[f"tokens.{d}"]], [tensors[f"first.{d}"]])
                 model._tables.append(PairTable(trie, tensors[f"log_seen.{d}"], tensors[f"log_gamma.{d}"]))
-        except (OSError, SafetensorError, KeyError) as error:
+        except (OSError, SafetensorError, KeyError, RuntimeError) as error:
             raise LmbenchError(f"{path}: not a whole model ({error}); fit it again with `lmbench run`") from None
         model.card = ModelCard.load(folder / "card.json")
         return model

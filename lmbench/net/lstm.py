@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -64,7 +66,8 @@ class LSTM(Recurrent):
         return zero, zero
 
     def run(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        hidden, state = self.cells(self._embed(ids), state)
+        with precise(ids.device):
+            hidden, state = self.cells(self._embed(ids), state)
         return F.dropout(hidden, self.dropout, self.training), state
 
     def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
@@ -78,7 +81,8 @@ class LSTM(Recurrent):
         rows = x.new_zeros(int(piece.max()) + 1, int(place.max()) + 1, self.width).index_put((piece, place), x)
         lengths = piece.flatten().bincount().cpu()
         packed = pack_padded_sequence(rows, lengths, batch_first=True, enforce_sorted=False)
-        hidden = pad_packed_sequence(self.cells(packed)[0], batch_first=True)[0][piece, place]
+        with precise(ids.device):
+            hidden = pad_packed_sequence(self.cells(packed)[0], batch_first=True)[0][piece, place]
         return F.dropout(hidden, self.dropout, self.training)
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -87,3 +91,9 @@ class LSTM(Recurrent):
 
     def _embed(self, ids: Tensor) -> Tensor:
         return F.dropout(self.embedding(ids), self.dropout, self.training)  # (B, T, C)
+
+
+def precise(device: torch.device) -> AbstractContextManager[Any]:
+    """float32 for the cells on a GPU: autocast runs cuDNN's recurrent kernels in float16 even where bfloat16 was asked
+    for, and without loss scaling small gradients vanish there. Matrix products inside are in TF32."""
+    return torch.autocast("cuda", enabled=False) if device.type == "cuda" else nullcontext()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lmbench.pipeline.job import ESTIMATORS, MODELS, Plan
+from lmbench.pipeline.team import follow, follows
 from lmbench.pipeline.training_text import training_index
 from lmbench.pipeline.work import Interrupted, OnRow, Run, load_model, resume, run
 
@@ -13,6 +14,8 @@ __all__ = [
     "OnRow",
     "Plan",
     "Run",
+    "follow",
+    "follows",
     "load_model",
     "resume",
     "run",

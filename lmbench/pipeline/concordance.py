@@ -27,9 +27,9 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Example:
-    """An occurrence: the text before it, itself and after it; its document's number, from 1, and its place there, from 0.
+    """An occurrence: the text before it, itself and after it; the number of its document, from 1.
 
-    Places are in tokens.
+    `at`: the tokens of that document before it.
     """
 
     document: int

@@ -14,6 +14,8 @@ from lmbench.corpus.split import Splits, split
 from lmbench.entropy import estimators
 from lmbench.errors import UsageError
 from lmbench.model import models
+from lmbench.pipeline import match
+from lmbench.pipeline.team import ALONE, Team
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec, parse
@@ -42,7 +44,9 @@ class Plan:
 
     Specs may be given as text. `split` None: as the corpus's manifest says, or 90/5/5.
     `cache` None: $LMBENCH_CACHE, or the user's cache folder. `protocol` prequential: models and estimators code the
-    whole text, each of `blocks` blocks (None: at every doubling) with what was learnt before it.
+    whole text, each of `blocks` blocks (None: at every doubling) with what was learnt before it. `match` gives nets the
+    fit time or the stored bytes of the n-gram of lowest validation loss; `shuffle_labels` adds to each net the same net
+    trained on tokens in random order.
     """
 
     source: str = "python-docs"
@@ -87,7 +91,9 @@ class Plan:
             raise UsageError("--blocks must be 1 or more, and belongs to --protocol prequential")
         if not chosen and not estimates:
             raise UsageError("there is nothing to do: no --model and no --estimator")
-        return tokenizer, chosen, estimates
+        match.check(self, chosen)
+        chosen = match.with_controls(chosen) if self.shuffle_labels else chosen
+        return tokenizer, match.in_order(chosen, self.match), estimates
 
     def anchored(self) -> Plan:
         """The plan with absolute paths, so that it means the same from another folder."""
@@ -124,6 +130,7 @@ class Job:
     models: list[Spec]
     estimators: list[Spec]
     cache: Path
+    team: Team = ALONE
 
 
 def prepare(plan: Plan, progress: Progress) -> Job:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
 from lmbench.net import nets
-from lmbench.pipeline.job import Plan
 from lmbench.report import format as form
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec, Value, parse
 from lmbench.store import Row
+
+if TYPE_CHECKING:
+    from lmbench.pipeline.job import Plan
 
 NGRAM = "ngram"
 SHUFFLED = "shuffled"
@@ -23,6 +25,7 @@ def check(plan: Plan, chosen: Sequence[Spec]) -> None:
     """Raise UsageError where `--match` or `--shuffle-labels` asks for what this plan cannot give."""
     neural = [spec for spec in chosen if spec.name in nets.names]
     asked = [name for name, given in (("--match", plan.match), ("--shuffle-labels", plan.shuffle_labels)) if given]
+    asked += ["--train-flops"] if plan.train_flops is not None and plan.protocol != "static" else []
     if asked and plan.protocol != "static":
         raise UsageError(f"{asked[0]} belongs to --protocol static")
     if asked and not neural:
@@ -66,7 +69,9 @@ def best_ngram(rows: Sequence[Row]) -> Row:
     Raises LmbenchError where none could be fitted and scored.
     """
     found = [
-        row for row in rows if parse(row.model).name == NGRAM and row.distribution and row.valid_nats_per_token is not None
+        row
+        for row in rows
+        if parse(row.model).name == NGRAM and row.distribution and row.valid_nats_per_token is not None
     ]
     if not found:
         raise LmbenchError(
@@ -78,7 +83,8 @@ def best_ngram(rows: Sequence[Row]) -> Row:
 def matched(
     runtime: Runtime, spec: Spec, match: Literal["seconds", "bytes"] | None, rows: Sequence[Row]
 ) -> tuple[Runtime, str | None]:
-    """`runtime` with the limit that the best n-gram of `rows` sets for the net of `spec`, and a note that says so."""
+    """`runtime` with the limit that the best n-gram of `rows` sets for the net of `spec`, and a note that says so, with
+    `{width}` where the width that the net chose belongs."""
     if match is None or spec.name == NGRAM:
         return runtime, None
     best = best_ngram(rows) if trains(spec) else None
@@ -94,16 +100,18 @@ def matched(
         return runtime, None
     return (
         replace(runtime, stored_bytes=best.bytes_on_disk),
-        f"as wide as {form.size(best.bytes_on_disk)} allow, which is what it takes to store {who}",
+        f"width {{width}}, the widest that fits into {form.size(best.bytes_on_disk)}, the files of {who}",
     )
 
 
 def trains(spec: Spec) -> bool:
-    """Whether fitting it trains a net: it is one, or has one among its options, or its class says so (`trains`)."""
+    """Whether fitting it trains a net: it is one, or has one among its options, or its class says so (`trains`, or of these
+    options)."""
     if spec.name in nets.names:
         return True
     inner = any(trains(each) for value in spec.options.values() for each in _specs(value))
-    return inner or (spec.name in models.names and bool(getattr(models.load(spec.name), "trains", False)))
+    own = getattr(models.load(spec.name), "trains", False) if spec.name in models.names else False
+    return inner or bool(own(spec.options) if callable(own) else own)
 
 
 def _specs(value: Value) -> Iterator[Spec]:

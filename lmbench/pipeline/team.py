@@ -54,6 +54,9 @@ class Team:
             yield
 
 
+ALONE = Team()
+
+
 def follows() -> bool:
     """Whether torchrun started this process to help another one."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and int(os.environ.get("RANK", "0")) > 0
@@ -63,7 +66,7 @@ def follows() -> bool:
 def leading() -> Iterator[Team]:
     """The team of this process, until the end of the block, when the others are let go."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Team()
+        yield ALONE
         return
     from lmbench.training.parallel import collective, joined
 

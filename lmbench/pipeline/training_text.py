@@ -14,7 +14,7 @@ from lmbench.errors import LmbenchError
 from lmbench.pipeline.job import Plan, prepare
 from lmbench.progress import Progress, Silent
 from lmbench.spec import parse
-from lmbench.store import Record
+from lmbench.store import Record, Split
 from lmbench.tokenizer._cache import kept, load_tokenizer
 from lmbench.tokens import Tokens
 
@@ -61,19 +61,34 @@ def _hashes_of_parts(index: SuffixIndex, record: Record, run: Path) -> list[str]
     return [both.head(size).hash, both.tail(max(0, len(both) - size)).hash]
 
 
+def training_parts(folder: Path, progress: Progress | None = None) -> tuple[Tokens, Tokens]:
+    """The training and the validation tokens of the run in `folder`, from the cache or read again.
+
+    Raises LmbenchError where neither has the tokens whose hashes are on the record's card.
+    """
+    record = store.read_record(folder)
+    train, valid = _parts(folder, record, progress or Silent(), [record.card.train, record.card.valid])
+    return train, valid
+
+
 def _tokens(folder: Path, record: Record, progress: Progress) -> Tokens:
+    card = record.card
+    parts = _parts(folder, record, progress, [card.train, card.valid] if card.refit else [card.train])
+    return parts[0] + parts[1] if card.refit else parts[0]
+
+
+def _parts(folder: Path, record: Record, progress: Progress, parts: list[Split]) -> list[Tokens]:
     plan = Plan(**record.plan)  # type: ignore[arg-type]
     card = record.card
     cache = Path(plan.cache) if plan.cache else default_cache()
     tokenizer = load_tokenizer(folder / "tokenizer")
-    parts = [card.train, card.valid] if card.refit else [card.train]
     found = [kept(tokenizer, part.hash, plan.lines, cache) for part in parts]
     tokens = [_as_on_card(part, card.lossless) for part in found if part is not None]
     if len(tokens) < len(parts):
         tokens = _read_again(plan, folder, progress)[: len(parts)]
     if [part.hash for part in tokens] != [part.tokens_hash for part in parts]:
         raise LmbenchError(f"{folder}: the training text has changed since the run; {_REMEDY}")
-    return tokens[0] + tokens[1] if card.refit else tokens[0]
+    return tokens
 
 
 def _as_on_card(tokens: Tokens, lossless: bool) -> Tokens:
@@ -88,7 +103,8 @@ def _read_again(plan: Plan, folder: Path, progress: Progress) -> list[Tokens]:
         raise LmbenchError(f"{folder}: the text came by standard input and is no longer in the cache; {_REMEDY}")
     try:
         # of the models, which may need files or a device that are gone, none is wanted
-        job = prepare(replace(plan, models=("uniform",), estimators=(), device="cpu"), progress)
+        bare = replace(plan, models=("uniform",), estimators=(), device="cpu", match=None, shuffle_labels=False)
+        job = prepare(bare, progress)
     except LmbenchError as error:
         raise LmbenchError(f"{folder}: the training text cannot be read again ({error}); {_REMEDY}") from error
     return [job.train, job.valid]

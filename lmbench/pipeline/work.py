@@ -14,8 +14,10 @@ from lmbench.errors import LmbenchError
 from lmbench.model import models
 from lmbench.model.base import Model
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
+from lmbench.pipeline.passing import with_passes
 from lmbench.pipeline.prequential import code_length_of, coded, coded_models
 from lmbench.pipeline.rows import estimates_of, row_of, truth_of
+from lmbench.pipeline.team import Team, leading
 from lmbench.progress import Progress, Silent
 from lmbench.report.page import write_page
 from lmbench.score.paired import paired_difference
@@ -45,8 +47,12 @@ def run(plan: Plan, progress: Progress | None = None, on_row: OnRow | None = Non
     estimator that cannot do its work is put down under `failures` and the rest goes on.
     Raises LmbenchError for a text, a spec or a machine that cannot be used; Interrupted on Ctrl-C.
     """
-    progress = progress or Silent()
-    job = prepare(plan, progress)
+    with leading() as team:
+        return _run(plan, progress or Silent(), on_row, command, team)
+
+
+def _run(plan: Plan, progress: Progress, on_row: OnRow | None, command: str | None, team: Team) -> Run:
+    job = replace(prepare(plan, progress), team=team)
     card = card_of(job, command)
     content = json.dumps([plan.as_json(), card.train.hash, card.valid.hash, card.test.hash])
     started = store.now()
@@ -78,12 +84,16 @@ def resume(
 
     Raises LmbenchError where the text or the tokenizer gives other tokens than it did then.
     """
-    progress = progress or Silent()
+    with leading() as team:
+        return _resume(folder, progress or Silent(), on_row, device, team)
+
+
+def _resume(folder: Path, progress: Progress, on_row: OnRow | None, device: str | None, team: Team) -> Run:
     record = store.read_record(folder)
     if record.status == "complete" and not record.failures:
         return Run(folder, record)
     plan = Plan(**record.plan)  # type: ignore[arg-type]
-    job = prepare(replace(plan, device=device or record.card.device), progress)
+    job = replace(prepare(replace(plan, device=device or record.card.device), progress), team=team)
     now, then = card_of(job, None), record.card
     changed = [mismatch.line for mismatch in store.comparable(then, now)]
     if changed or now.test.tokens_hash != then.test.tokens_hash:
@@ -101,14 +111,15 @@ def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
         with progress.task("run", len(missing) + len(job.estimators)) as whole:
             for spec in missing:
                 whole.show(str(spec))
-                record = _with(record, _outcome(spec, _turn(job, spec, folder, progress)), folder, on_row)
+                record = _with(record, _outcome(spec, _turn(job, spec, folder, progress, record.rows)), folder, on_row)
                 whole.advance()
             record = record.model_copy(update={"entropy": [*coded(record), *truth_of(job.corpus)]})
             for spec in job.estimators:
                 whole.show(str(spec))
                 record = _with(record, _outcome(spec, partial(estimates_of, job, spec, progress)), folder, on_row)
                 whole.advance()
-        record = _compared(job, record, folder).model_copy(update={"status": "complete"})
+        record = with_passes(_compared(job, record, folder), job.valid, folder)
+        record = record.model_copy(update={"status": "complete"})
         store.write_record(folder, record)
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         write_page(folder, record)
@@ -119,11 +130,11 @@ def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
     return Run(folder, record)
 
 
-def _turn(job: Job, spec: Spec, folder: Path, progress: Progress) -> Callable[[], Row | list[Entropy]]:
+def _turn(job: Job, spec: Spec, folder: Path, progress: Progress, rows: list[Row]) -> Callable[[], Row | list[Entropy]]:
     """What a model does under the run's protocol."""
     if job.plan.protocol == "prequential":
         return partial(code_length_of, job, spec, progress)
-    return partial(row_of, job, spec, folder, progress)
+    return partial(row_of, job, spec, folder, progress, rows)
 
 
 def _kept(job: Job, record: Record, folder: Path) -> str:
@@ -156,7 +167,7 @@ def _outcome(spec: Spec, work: Callable[[], Row | list[Entropy]]) -> Row | list[
 
 def _compared(job: Job, record: Record, folder: Path) -> Record:
     """Each row with its paired difference to the best one."""
-    rows = [row for row in record.rows if row.nats_per_token is not None]
+    rows = [row for row in record.rows if row.nats_per_token is not None and not row.control]
     if len(rows) < 2:
         return record
     best = min(rows, key=lambda row: row.nats_per_token or 0.0)

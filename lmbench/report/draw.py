@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 INK = "#1f2430"
 FAINT = "#d5d9e0"
+MUTED = "#9aa3b2"
 COLOURS = {
     "model": "#2b6cb0",
     "adaptive model": "#2c9aa0",
@@ -38,12 +39,27 @@ def axes(width: float, height: float) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     plot = figure.add_subplot()
+    _plain(plot)
+    return figure, plot
+
+
+def panels(width: float, height: float, count: int) -> tuple[Figure, list[Axes]]:
+    """A figure of `width` by `height` inches with `count` pairs of axes side by side, which share what is upright."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    plots = list(figure.subplots(1, count, sharey=True))
+    for plot in plots:
+        _plain(plot)
+    return figure, plots
+
+
+def _plain(plot: Axes) -> None:
     plot.spines[["top", "right"]].set_visible(False)
     plot.spines[["left", "bottom"]].set_color(FAINT)
-    plot.tick_params(colors=INK, labelsize=9, length=0)
+    plot.tick_params(which="both", colors=INK, labelsize=9, length=0)
     plot.grid(True, color=FAINT, linewidth=0.6)
     plot.set_axisbelow(True)
-    return figure, plot
 
 
 def svg(figure: Figure, prefix: str) -> str:

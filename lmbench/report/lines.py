@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from lmbench.report import format as form
 from lmbench.store import Entropy, Record, Row
 
+CONTROL = "control"
+
 
 @dataclass(frozen=True)
 class Line:
@@ -26,14 +28,15 @@ class Line:
 def lines_of(record: Record) -> list[Line]:
     """Every row and every estimate, by bits per byte; where the tokenizer loses text by nats per token first.
 
-    What has neither stands last.
+    What has neither stands last, and controls behind all that is compared.
     """
     found = [_of_row(row) for row in record.rows] + [_of_estimate(entropy) for entropy in record.entropy]
 
-    def order(line: Line) -> tuple[float, float]:
+    def order(line: Line) -> tuple[bool, float, float]:
         per_byte = math.inf if line.bits_per_byte is None else line.bits_per_byte
         per_token = math.inf if line.nats_per_token is None else line.nats_per_token
-        return (per_byte, per_token) if record.card.lossless else (per_token, per_byte)
+        control = line.kind == CONTROL
+        return (control, per_byte, per_token) if record.card.lossless else (control, per_token, per_byte)
 
     return sorted(found, key=order)
 
@@ -41,9 +44,10 @@ def lines_of(record: Record) -> list[Line]:
 def _of_row(row: Row) -> Line:
     low, high = row.ci95_bits_per_byte or (None, None)
     kind = "model" if row.distribution else "score"
+    kind = "adaptive model" if row.adaptive else kind
     return Line(
         name=row.model,
-        kind="adaptive model" if row.adaptive else kind,
+        kind=CONTROL if row.control else kind,
         nats_per_token=row.nats_per_token,
         bits_per_character=row.bits_per_character,
         bits_per_byte=row.bits_per_byte,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lmbench.report import draw
 from lmbench.report.section import ordered
+from lmbench.report.section.base import Page
 from lmbench.store import Record, atomic
 
 _STYLE = """
@@ -22,7 +23,7 @@ thead th { color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--
 thead th:nth-child(2) { text-align: left; } tbody th, td:nth-child(2) { text-align: left; font-weight: 400; }
 tbody th { font-family: ui-monospace, monospace; white-space: normal; min-width: 14rem; overflow-wrap: anywhere; }
 tr.model th, tr.model td:nth-child(3) { font-weight: 600; } tr.true-rate { color: #2f855a; }
-tr.score { color: var(--soft); }
+tr.score, tr.control { color: var(--soft); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; font-size: .9rem; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 ul { font-size: .9rem; padding-left: 1.1rem; overflow-wrap: anywhere; }
@@ -30,22 +31,22 @@ figure { margin: 0; } svg { max-width: 100%; height: auto; } svg text { font-fam
 """
 
 
-def write_page(folder: Path, record: Record) -> None:
-    """Write `report.html` into a run's folder, and each figure beside it as `report-<section>.png`."""
+def write_page(folder: Path, record: Record, page: Page = "report") -> None:
+    """Write `<page>.html` into a run's folder, and each figure beside it as `<page>-<section>.png`."""
     pieces = []
-    for name, section in ordered():
+    for name, section in ordered(page):
         parts = []
         figure = section.figure(record)
         if figure is not None:
             parts.append(f"<figure>{draw.svg(figure, name)}</figure>")
-            with atomic(folder / f"report-{name}.png") as handle:
+            with atomic(folder / f"{page}-{name}.png") as handle:
                 handle.write(draw.png(figure, f"{section.title}: {record.card.corpus}"))
         text = section.html(record)
         if text is not None:
             parts.append(text)
         if parts:
             pieces.append(f"<section><h2>{escape(section.title)}</h2>{''.join(parts)}</section>")
-    with atomic(folder / "report.html") as handle:
+    with atomic(folder / f"{page}.html") as handle:
         handle.write(_page(record, "\n".join(pieces)).encode())
 
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, TextIO
 
 from lmbench.report.section import ordered
+from lmbench.report.section.base import Page
 from lmbench.store import Record
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ def console_for(stream: TextIO) -> Console:
     return Console(file=stream, width=width, highlight=False, soft_wrap=False)
 
 
-def print_report(record: Record, stream: TextIO) -> None:
-    """Write every section of the report that has a form as text; without a terminal no line ends in blanks."""
+def print_report(record: Record, stream: TextIO, page: Page = "report") -> None:
+    """Write every section of `page` that has a form as text; without a terminal no line ends in blanks."""
     console = console_for(stream)
-    pieces = [piece for _, section in ordered() if (piece := section.text(record, console.width)) is not None]
+    pieces = [piece for _, section in ordered(page) if (piece := section.text(record, console.width)) is not None]
     with console.capture() as captured:
         for index, piece in enumerate(pieces):
             if index:

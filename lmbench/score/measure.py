@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +38,20 @@ class Score:
     blocks: str = ""
 
 
-def measure(log_probs: NDArray[np.float64], tokens: Tokens, *, distribution: bool = True, seed: int = 0) -> Score:
+def measure(
+    log_probs: NDArray[np.float64],
+    tokens: Tokens,
+    *,
+    distribution: bool = True,
+    own_tokens: bool = False,
+    seed: int = 0,
+) -> Score:
     """The Score of `log_probs` [n] in nats, one for each of `tokens`.
 
     Cross-entropy is -sum(log_probs) / n, documents' end tokens included; bits per character
     and per byte divide the same sum by the length of the text the tokens stand for, and are
-    None where the vocabulary loses text. Raises LmbenchError where the array is not one of
+    None where the vocabulary loses text. Of a model with tokens of its own (`own_tokens`) these
+    figures are all there is: none per token. Raises LmbenchError where the array is not one of
     log-probabilities: wrong length, NaN, +inf, or above zero for a distribution.
 
     Worked example: two tokens of probability 1/2 and 1/8 that stand for 4 bytes have
@@ -63,7 +71,7 @@ def measure(log_probs: NDArray[np.float64], tokens: Tokens, *, distribution: boo
     lossless = tokens.vocabulary.lossless and tokens.bytes > 0
     lengths = tokens.vocabulary.byte_lengths[tokens.ids] if lossless else None
     bits = None if lengths is None else ratio_interval(sums * BITS, blocks.sums(lengths), seed)
-    return Score(
+    score = Score(
         tokens=len(tokens),
         nats_per_token=per_token,
         bits_per_token=per_token * BITS,
@@ -74,6 +82,9 @@ def measure(log_probs: NDArray[np.float64], tokens: Tokens, *, distribution: boo
         ci95_bits_per_byte=bits,
         blocks=blocks.rule,
     )
+    if not own_tokens:
+        return score
+    return replace(score, nats_per_token=None, bits_per_token=None, perplexity=None, ci95_nats_per_token=None)
 
 
 def _check(log_probs: NDArray[np.float64], tokens: Tokens, distribution: bool) -> None:

@@ -10,6 +10,7 @@ divides by, and what share the context gives to the next lower order; `interpola
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.counts.parallel import chunks, over_chunks
 from lmbench.counts.pruning import select
+from lmbench.counts.sums import slice_sums
 from lmbench.counts.trie import Trie
 from lmbench.progress import Progress, Task
 from lmbench.tokens import Tokens
@@ -54,7 +56,8 @@ class Order:
     """What an interpolated smoothing says of one order k.
 
     `amounts`: [m] int32, the count of each k-gram. `discounts`: D for counts 0, 1, 2, and 3 or
-    more. `divisors` and `gammas`: [c] float64, of each context of k-1 tokens (one for k = 1).
+    more. `divisors`: [c] whole or float64, `gammas`: [c] float64, of each context of k-1 tokens (one for k = 1);
+    `interpolate` overwrites the gammas.
     """
 
     amounts: Tensor
@@ -70,38 +73,33 @@ def interpolate(counts: NgramCounts, orders: list[Order], base: Tensor, progress
     """
     trie = counts.trie
     lower = base
-    log_probs: list[Tensor] = []
-    log_backoffs: list[Tensor] = []
+    columns: list[Tensor] = []
     with progress.task("probabilities", sum(len(order.amounts) for order in orders)) as task:
         for k, order in enumerate(orders, 1):
             if counts.kept and k > 1:
                 _pass_on(order, counts.kept[k - 1], trie, k)
             discounts = torch.tensor(order.discounts, dtype=torch.float64, device=counts.device)
             probs = torch.empty(len(order.amounts), dtype=torch.float64, device=counts.device)
-            logs = torch.empty_like(probs)
-            over_chunks(
-                partial(_fill, counts, k, order, discounts, lower, probs, logs, task), len(probs), counts.device
-            )
+            over_chunks(partial(_fill_in, counts, k, order, discounts, lower, probs, task), len(probs), counts.device)
             lower = probs
-            log_probs.append(logs)
-            if k > 1:
-                log_backoffs.append(order.gammas.log())
+            columns.append(probs)
+    log_probs = [_logarithms(probs) for probs in columns]
+    log_backoffs = [_logarithms(order.gammas) for order in orders[1:]]
     model = BackoffModel(trie, log_probs, log_backoffs, counts.end_of_text)
     return select(model, counts.kept) if counts.kept else model
 
 
-def _fill(
+def _fill_in(
     counts: NgramCounts,
     k: int,
     order: Order,
     discounts: Tensor,
     lower: Tensor,
     probs: Tensor,
-    logs: Tensor,
     task: Task,
     part: slice,
 ) -> None:
-    """Probabilities and their logarithms of one chunk of the k-grams; `lower`: those of the order below."""
+    """Probabilities of one chunk of the k-grams; `lower`: those of the order below."""
     amounts = order.amounts[part]
     kept = amounts - discounts.index_select(0, amounts.clamp(max=3))
     if k == 1:
@@ -110,10 +108,16 @@ def _fill(
     else:
         context = counts.trie.parents(k, part)
         below = lower.index_select(0, counts.suffixes(k, part))
-        share = kept / order.divisors.index_select(0, context)
-        probs[part] = share + order.gammas.index_select(0, context) * below
-    logs[part] = probs[part].log()
+        kept /= order.divisors.index_select(0, context)
+        below *= order.gammas.index_select(0, context)
+        torch.add(kept, below, out=probs[part])
     task.advance(len(amounts))
+
+
+def _logarithms(values: Tensor) -> Tensor:
+    """ln of each value, in place."""
+    over_chunks(lambda part: values[part].log_(), len(values), values.device)
+    return values
 
 
 def _pass_on(order: Order, kept: Tensor, trie: Trie, k: int) -> None:
@@ -124,7 +128,9 @@ def _pass_on(order: Order, kept: Tensor, trie: Trie, k: int) -> None:
         context = trie.parents(k, part)[pruned]
         discounts = torch.tensor(order.discounts, dtype=torch.float64, device=kept.device)
         share = (amounts - discounts[amounts.clamp(max=3)]) / order.divisors[context]
-        order.gammas.index_add_(0, context, share)
+        contexts, sizes = torch.unique_consecutive(context, return_counts=True)
+        given = slice_sums(share, torch.nn.functional.pad(sizes.cumsum(0), (1, 0)))
+        order.gammas.index_copy_(0, contexts, order.gammas[contexts] + given)
 
 
 @dataclass
@@ -144,33 +150,61 @@ class ContextSums:
 
 def context_sums(trie: Trie, order: int, amounts: Tensor) -> ContextSums:
     """Exact sums over each context's continuations of `order` (order 1: one context, all tokens that occur)."""
+    size = 1 if order == 1 else trie.size(order - 1)
+    columns = [torch.empty(size, dtype=torch.int32, device=amounts.device) for _ in range(4)]
+
+    def keep(part: slice, sums: ContextSums) -> None:
+        for column, values in zip(columns, (sums.total, sums.one, sums.two, sums.more), strict=True):
+            column[part] = values
+
+    each_context_sums(trie, order, amounts, keep)
+    return ContextSums(*columns)
+
+
+def each_context_sums(trie: Trie, order: int, amounts: Tensor, use: Callable[[slice, ContextSums], None]) -> None:
+    """Call `use` with the sums of one chunk of contexts after another, several at a time; see `context_sums`.
+
+    `amounts = [1, 2, 3]` under contexts with the children `first = [0, 2, 2, 3]` have the totals `[3, 0, 3]`.
+    The sums are counts of tokens of a text shorter than 2^31.
+    """
     if order == 1:
-        numbers = [(amounts == 1).sum(), (amounts == 2).sum(), (amounts > 2).sum()]
-        one, two, more = (number.reshape(1) for number in numbers)
-        return ContextSums(amounts.sum().reshape(1), one, two, more)
-    first = trie.first[order - 2][:]
-    one, two = segment_sum(amounts, first, 1), segment_sum(amounts, first, 2)
-    return ContextSums(segment_sum(amounts, first), one, two, first.diff() - one - two)
+        numbers = [amounts.sum(), (amounts == 1).sum(), (amounts == 2).sum(), (amounts > 2).sum()]
+        use(slice(0, 1), ContextSums(*(number.reshape(1).to(torch.int32) for number in numbers)))
+        return
+    first = trie.first[order - 2]
+
+    def add(part: slice) -> None:
+        bounds = first[part.start : part.stop + 1]
+        start, stop = bounds[[0, -1]].tolist()
+        inside = amounts[start:stop]
+        bounds = bounds - start
+        total, one, two = (_segments(values, bounds) for values in (inside, inside == 1, inside == 2))
+        use(part, ContextSums(total, one, two, bounds.diff() - one - two))
+
+    over_chunks(add, len(first) - 1, amounts.device)
 
 
-def segment_sum(values: Tensor, first: Tensor, equal: int | None = None) -> Tensor:
-    """[m] int32: sums of `values` over the slices first[i] : first[i+1], or how many of them are `equal`; exact.
+def segment_counts(values: Tensor, first: Tensor, equal: int) -> Tensor:
+    """[m] int32: how many of `values` are `equal` in each of the slices first[i] : first[i+1]; exact.
 
-    `values = [1, 2, 3]`, `first = [0, 2, 2, 3]` gives `[3, 0, 3]`. The sums are counts of
-    tokens of a text shorter than 2^31.
+    `values = [1, 2, 1]`, `first = [0, 2, 2, 3]` and 1 gives `[1, 0, 1]`.
     """
     sums = torch.empty(len(first) - 1, dtype=torch.int32, device=values.device)
 
     def add(part: slice) -> None:
         bounds = first[part.start : part.stop + 1]
         start, stop = bounds[[0, -1]].tolist()
-        inside = values[start:stop]
-        total = torch.zeros(stop - start + 1, dtype=torch.int32, device=values.device)
-        torch.cumsum(inside if equal is None else inside == equal, 0, dtype=torch.int32, out=total[1:])
-        sums[part] = total.index_select(0, bounds - start).diff()
+        sums[part] = _segments(values[start:stop] == equal, bounds - start)
 
     over_chunks(add, len(sums), values.device)
     return sums
+
+
+def _segments(values: Tensor, bounds: Tensor) -> Tensor:
+    """[m] int32: sums of `values` over the slices bounds[i] : bounds[i+1], of which the first begins at 0."""
+    running = torch.zeros(len(values) + 1, dtype=torch.int32, device=values.device)
+    torch.cumsum(values, 0, dtype=torch.int32, out=running[1:])
+    return running.index_select(0, bounds).diff()
 
 
 def counts_of_counts(amounts: Tensor, most: int) -> list[int]:

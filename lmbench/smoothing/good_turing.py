@@ -10,9 +10,10 @@ from torch import Tensor
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.counts.pruning import renormalised, select
+from lmbench.counts.sums import slice_sums
 from lmbench.errors import UsageError
 from lmbench.progress import Progress, Silent
-from lmbench.smoothing.base import Choice, Settings, context_sums, counts_of_counts, segment_sum
+from lmbench.smoothing.base import Choice, Settings, context_sums, counts_of_counts, segment_counts
 from lmbench.tokens import Tokens
 
 __all__ = ["GoodTuring"]
@@ -93,8 +94,8 @@ class GoodTuring:
                 else:
                     context = trie.parents(order, slice(0, len(amounts)))
                     probs = kept / divisor[context]
-                    taken = torch.zeros_like(total)
-                    taken.index_add_(0, context, lower[counts.suffixes(order, slice(0, len(amounts)))])
+                    below = lower[counts.suffixes(order, slice(0, len(amounts)))]
+                    taken = slice_sums(below, trie.first[order - 2][:])
                     share = left / divisor / (1 - taken)
                     log_backoffs.append(torch.where((types > 0) & ~complete, share, 1.0).log())
                 log_probs.append(probs.log())
@@ -111,7 +112,7 @@ def _left(counts: NgramCounts, order: int, amounts: Tensor, discounts: list[floa
         if order == 1:
             number = (amounts == r).sum().reshape(1)
         else:
-            number = segment_sum(amounts, counts.trie.first[order - 2][:], r)
+            number = segment_counts(amounts, counts.trie.first[order - 2][:], r)
         left = left + (1 - discount) * r * number.double()
     result: Tensor = left
     return result

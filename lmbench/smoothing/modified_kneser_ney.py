@@ -9,11 +9,19 @@ from torch import Tensor
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
-from lmbench.counts.parallel import over_chunks
+from lmbench.counts.trie import Trie
 from lmbench.progress import Progress
 from lmbench.smoothing._discounting import TUNING_TOKENS
 from lmbench.smoothing._tuning import maximise, observe
-from lmbench.smoothing.base import Choice, ContextSums, Order, Settings, context_sums, counts_of_counts, interpolate
+from lmbench.smoothing.base import (
+    Choice,
+    ContextSums,
+    Order,
+    Settings,
+    counts_of_counts,
+    each_context_sums,
+    interpolate,
+)
 from lmbench.tokens import Tokens
 
 __all__ = ["ModifiedKneserNey"]
@@ -79,25 +87,28 @@ class ModifiedKneserNey:
         orders = []
         for order, (d1, d2, d3) in enumerate(settings["discounts"], 1):
             amounts = counts.adjusted(order)
-            sums = context_sums(counts.trie, order, amounts)
-            total = sums.total.double()
-            gammas = _gammas(sums, total, (d1, d2, d3))
-            orders.append(Order(amounts, (0.0, d1, d2, d3), total, gammas))
+            totals, gammas = _contexts(counts.trie, order, amounts, (d1, d2, d3))
+            orders.append(Order(amounts, (0.0, d1, d2, d3), totals, gammas))
         base = torch.tensor([1.0 / counts.vocabulary_size], dtype=torch.float64, device=counts.device)
         return interpolate(counts, orders, base, progress)
 
 
-def _gammas(sums: ContextSums, total: Tensor, discounts: tuple[float, float, float]) -> Tensor:
-    """[c] float64: the share of each context that its discounts set free; all of it where it has no continuation."""
-    gammas = torch.ones_like(total)
+def _contexts(trie: Trie, order: int, amounts: Tensor, discounts: tuple[float, float, float]) -> tuple[Tensor, Tensor]:
+    """[c] int32 a(h.) and [c] float64 gamma(h) of each context; 1 where it has no continuation."""
+    size = 1 if order == 1 else trie.size(order - 1)
+    totals = torch.empty(size, dtype=torch.int32, device=amounts.device)
+    gammas = torch.empty(size, dtype=torch.float64, device=amounts.device)
+    d1, d2, d3 = discounts
 
-    def fill(part: slice) -> None:
-        d1, d2, d3 = discounts
-        spent = d1 * sums.one[part].double() + d2 * sums.two[part].double() + d3 * sums.more[part].double()
-        gammas[part] = torch.where(total[part] > 0, spent / total[part], 1.0)
+    def fill(part: slice, sums: ContextSums) -> None:
+        spent = d1 * sums.one.double() + d2 * sums.two.double() + d3 * sums.more.double()
+        # without continuations nothing is spent: the sum of two flags in place of 0 / 0
+        childless = sums.total == 0
+        totals[part] = sums.total
+        gammas[part] = (spent + childless) / (sums.total + childless.int())
 
-    over_chunks(fill, len(total), total.device)
-    return gammas
+    each_context_sums(trie, order, amounts, fill)
+    return totals, gammas
 
 
 def closed_form(adjusted: Tensor) -> tuple[float, float, float] | None:

@@ -42,20 +42,22 @@ class Schedule:
 
     Rises from 0 over `warmup`, stays at 1, and falls in a line to 0 over the last `decay` (Hu et al. 2024,
     MiniCPM, section 4.1; Haegele et al. 2024). `end` is 1, or less where training is told to come to an end early;
-    `begin` is where the fall starts.
+    `begin` is where the fall starts, `start` where the rise does: later than 0 where compiling took a share of it.
     """
 
     warmup: float
     begin: float
     end: float = 1.0
+    start: float = 0.0
 
     def factor(self, fraction: float) -> float:
         """Of the learning rate, between 0 and 1, at `fraction` of the budget."""
-        rise = fraction / self.warmup if fraction < self.warmup else 1.0
+        past = max(0.0, fraction - self.start)
+        rise = past / self.warmup if past < self.warmup else 1.0
         fall = (self.end - fraction) / (self.end - self.begin) if fraction > self.begin else 1.0
         return max(0.0, min(rise, fall))
 
     def stop_early(self, fraction: float) -> Schedule:
         """Start to fall now, and take as long for it as the whole schedule would take of a run this long."""
         length = fraction * (self.end - self.begin) / self.begin if self.begin else 0.0
-        return Schedule(self.warmup, fraction, min(self.end, fraction + length))
+        return Schedule(self.warmup, fraction, min(self.end, fraction + length), self.start)

@@ -34,6 +34,7 @@ VALIDATION_COST = 0.05  # the most of a budget of seconds that they may take
 CHECKPOINT_SECONDS = 20.0
 CHECKPOINT_COST = 0.02  # the most of the time that checkpoints may take: a large net's are written less often
 UNTIMED = 10  # first steps, which compile kernels and fill caches: they do not count for the speed
+STALL = 10.0  # nor does a step that takes so many times as long as those before: another kernel was compiled
 
 
 @dataclass
@@ -48,6 +49,7 @@ class State:
     best: float | None = None  # nats per token
     best_tokens: int = 0
     since_best: int = 0
+    warmup_begin: float = 0.0
     decay_begin: float = 1.0
     decay_end: float = 1.0
     done: bool = False
@@ -98,6 +100,11 @@ class Loop:
         return Spent(self.state.tokens, self.state.seconds, float(self.flops_per_token) * self.state.tokens)
 
     @property
+    def schedule(self) -> Schedule:
+        state = self.state
+        return Schedule(self.training.warmup, state.decay_begin, state.decay_end, state.warmup_begin)
+
+    @property
     def tokens_per_second(self) -> float | None:
         """The speed of a step in its stride, without validations and checkpoints; None for a run of a few steps."""
         if not self.state.timed_seconds:
@@ -120,7 +127,7 @@ class Loop:
             deferred() as interrupt,
             torch.random.fork_rng(self._gpus()),
             threads,
-            ThreadPoolExecutor(1, initializer=_use_gpu, initargs=self._gpus()) as reader,
+            ThreadPoolExecutor(1, initializer=_use_gpu, initargs=(self._gpus(),)) as reader,
         ):
             self.net.train()
             if self.world.size > 1:
@@ -171,8 +178,9 @@ class Loop:
     def _step(self, batch: Batch, fraction: float) -> None:
         """One step of the optimisers on one batch, in parts that fit in memory."""
         state, training = self.state, self.training
-        schedule = Schedule(training.warmup, state.decay_begin, state.decay_end)
-        set_rates(self.optimisers, schedule.factor(fraction))
+        if state.step == 1 and self.loss is not self.net:
+            state.warmup_begin = fraction  # the first step was compiled, which may take longer than the whole warmup
+        set_rates(self.optimisers, self.schedule.factor(fraction))
         while True:
             # dropout is a function of seed, step and process
             torch.manual_seed(_mix(self.runtime.seed, state.step) + (self.world.rank << 40))
@@ -238,8 +246,9 @@ class Loop:
         loss = float(self._pending)
         now = time.perf_counter()
         if self._ended is not None and self._taken >= UNTIMED:
-            self.state.timed_steps += 1
-            self.state.timed_seconds += now - self._ended
+            steps, seconds, last = self.state.timed_steps, self.state.timed_seconds, now - self._ended
+            if last * steps <= STALL * seconds:
+                self.state.timed_steps, self.state.timed_seconds = steps + 1, seconds + last
         self._pending, self._ended = None, now
         if math.isfinite(loss):
             self.state.losses.append(loss)
@@ -292,7 +301,7 @@ class Loop:
             state.done = True
             state.notes.append(f"training ended early, at {state.tokens:,} tokens: the validation loss rose")
         else:
-            schedule = Schedule(self.training.warmup, state.decay_begin, state.decay_end).stop_early(fraction)
+            schedule = self.schedule.stop_early(fraction)
             state.decay_begin, state.decay_end, state.since_best = schedule.begin, schedule.end, 0
             checkpoint.put(self.net, self.best, "the best weights")
             state.notes.append(
@@ -347,7 +356,7 @@ def _copy(net: Net) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in checkpoint.tensors_of(net).items()}
 
 
-def _use_gpu(*devices: int) -> None:
+def _use_gpu(devices: list[int]) -> None:
     """In a new thread the current GPU is the first one, whichever this process trains on."""
     for device in devices:
         torch.cuda.set_device(device)

@@ -24,7 +24,8 @@ def peak_flops(name: str) -> float | None:
 
     From NVIDIA's data sheets of each (A100, H100, H200, GH200, HGX B200, L4, L40, L40S), which give twice as much
     where they count operations on zeros ("with sparsity"), and for GeForce cards from the GA102 and Ada white papers,
-    with accumulation in float32. A slice of a GPU (MIG) is not known. `torch.cuda.get_device_name()` gives names such as these:
+    with accumulation in float32. A slice of a GPU (MIG) is not known. Names are those of
+    `torch.cuda.get_device_name()`:
 
         >>> peak_flops("NVIDIA H100 80GB HBM3"), peak_flops("NVIDIA GeForce RTX 4090 Laptop GPU")
         (989500000000000.0, None)

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmbench.counts.arrays import narrow
 from lmbench.counts.directory import Directory
-from lmbench.counts.trie import Trie, narrow
+from lmbench.counts.trie import Trie
 
 
 def bigrams(rows: list[list[int]], vocabulary_size: int) -> Trie:

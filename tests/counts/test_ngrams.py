@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench.counts import ngrams, parallel, windows
+from lmbench.counts import grouping, ngrams, parallel, windows
 from lmbench.counts.ngrams import NgramCounts, stream
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
@@ -112,3 +112,35 @@ def test_windows_example_of_the_docstring() -> None:
         [0, 1], [0, 1], [1, 0], [1, 1], [1, 2], [2], [2, 0]
     ]  # fmt: skip
     assert found.shared.tolist() == [0, 2, 0, 1, 1, 0, 1]
+
+
+@pytest.mark.parametrize("vocabulary_size", [3, 40, 70_000])
+def test_the_same_in_many_small_pieces_on_several_threads(
+    vocabulary_size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks in which no n-gram begins, parts of one token, n-grams over several chunks; short documents and long."""
+    generator = np.random.default_rng(vocabulary_size)
+    words = (generator.zipf(1.3, 6_000) % (vocabulary_size - 1)).tolist()
+    cuts = np.sort(generator.integers(0, 3_000, 300)).tolist()
+    texts = [words[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(words)], strict=True)]
+    texts[-1][100:1_100] = [1] * 1_000
+    ids = [token for text in texts for token in [*text, vocabulary_size - 1]]
+    tokens = Tokens(
+        np.array(ids, dtype=np.uint32),
+        np.cumsum([0, *(len(text) + 1 for text in texts[:-1])]),
+        Vocabulary(tuple(b"%d" % token for token in range(vocabulary_size)), vocabulary_size - 1),
+    )
+    whole = NgramCounts(tokens, 7)
+    monkeypatch.setattr(parallel, "CPU_CHUNK", 50)
+    monkeypatch.setattr(grouping, "_LEAST", 20)
+    monkeypatch.setattr(parallel, "_workers", 3)
+    pieces = NgramCounts(tokens, 7)
+    for order in range(1, 8):
+        assert torch.equal(whole.trie.tokens[order - 1], pieces.trie.tokens[order - 1])
+        assert torch.equal(whole.raw[order - 1], pieces.raw[order - 1])
+        if order < 7:
+            assert torch.equal(whole.trie.first[order - 1], pieces.trie.first[order - 1])
+            assert torch.equal(whole.continuation[order - 1], pieces.continuation[order - 1])
+        if order > 1:
+            every = slice(0, whole.trie.size(order))
+            assert torch.equal(whole.suffixes(order, every), pieces.suffixes(order, every))

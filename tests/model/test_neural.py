@@ -17,6 +17,7 @@ from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 from lmbench.training.evaluation import window_start
+from lmbench.training.shuffle import unigram_entropy
 
 VOCABULARY = Vocabulary((b"a", b"b", b"c", b""), 3)
 TRAIN = tokens_of([[0, 1, 2] * 40, [1, 1], [2, 0] * 9], VOCABULARY)
@@ -105,6 +106,48 @@ def test_budgets_of_the_run_are_kept() -> None:
     assert 1_000 <= few.card.training["tokens"] < 1_300
     short = fitted(steps=None, runtime=Runtime(train_seconds=0.2))
     assert 0.2 <= short.card.training["seconds"] < 3
+
+
+def test_a_budget_of_operations_is_kept_and_sizes_the_net_as_its_tokens_would() -> None:
+    probe = fitted(steps=1).card.training["flops_per_token"]
+    of_flops = fitted(steps=None, runtime=Runtime(train_flops=5_000 * probe))
+    assert of_flops.card.training["flops"] == pytest.approx(5_000 * probe, rel=0.06)
+    of_tokens = fitted(steps=None, runtime=Runtime(train_tokens=5_000))
+    assert of_flops.options["dropout"] == of_tokens.options["dropout"] == 0.3  # read more than thirty times
+    assert of_flops.card.training["tokens"] == of_tokens.card.training["tokens"]
+
+
+def test_files_stay_within_the_bytes_that_are_allowed(tmp_path: Path) -> None:
+    given = {"layers": 2, "heads": 2, "context": 8, "steps": 60, "patience": 100}
+    model = Neural("transformer", Runtime(stored_bytes=60_000), **given).fit(TRAIN, VALID, Silent())
+    model.measure_training_loss(TRAIN)
+    model.save(tmp_path)
+    assert 25_000 < sum(path.stat().st_size for path in tmp_path.iterdir()) <= 60_000
+    assert Neural.load(tmp_path).options["width"] == model.options["width"] > 8
+
+
+@pytest.mark.parametrize("name", ["transformer", "lstm"])
+def test_training_loss_is_measured_as_the_test_text_is(name: str) -> None:
+    size = {"heads": 2, "context": 8} if name == "transformer" else {"back": 8}
+    model = Neural(name, layers=1, width=16, steps=30, patience=100, **size).fit(TRAIN, VALID, Silent())
+    model.measure_training_loss(TRAIN)
+    loss = model.card.training["training_loss"]
+    assert loss["tokens"] == len(TRAIN)
+    assert loss["nats_per_token"] == pytest.approx(-model.log_probs(TRAIN).mean(), abs=1e-9)
+    assert loss["unigram_entropy"] == pytest.approx(unigram_entropy(TRAIN))
+
+
+def test_what_is_learnt_of_a_text_without_order_is_learnt_by_heart() -> None:
+    options = {"width": 64, "steps": 150, "batch": 144, "dropout": 0.0, "weight_decay": 0.0, "shuffled": True}
+    model = fitted(**options)
+    model.measure_training_loss(TRAIN)
+    loss = model.card.training["training_loss"]
+    assert loss["unigram_entropy"] == pytest.approx(unigram_entropy(TRAIN))
+    assert loss["nats_per_token"] < 0.5 * loss["unigram_entropy"]
+    assert -model.log_probs(TRAIN).mean() > 1.5 * loss["unigram_entropy"]  # the text in its order is news to it
+    assert model.card.control
+    assert model.card.training["best_validation"] is None  # nothing stopped it early
+    assert not fitted().card.control
 
 
 def test_it_learns_what_there_is_to_learn() -> None:

@@ -173,20 +173,6 @@ def test_every_section_keeps_the_contract(small_run: Run) -> None:
             section.figure(record)
 
 
-def test_learning_curves_are_drawn_with_the_count_rows_as_lines(small_run: Run) -> None:
-    curve = [
-        {"tokens": 10 * n, "seconds": float(n), "flops": 1.0, "train": 3.0 / n, "valid": 3.1 / n} for n in range(1, 5)
-    ]
-    net = small_run.record.rows[0].model_copy(update={"model": "transformer", "training": {"curve": curve}})
-    record = small_run.record.model_copy(update={"rows": [net, *small_run.record.rows[1:]]})
-    figure = dict(ordered())["learning"].figure(record)
-    assert figure is not None
-    [plot] = figure.axes
-    assert plot.get_lines()[0].get_ydata() == pytest.approx([3.1, 3.1 / 2, 3.1 / 3, 3.1 / 4])
-    assert [text.get_text() for text in plot.texts] == ["ngram(order=3)"]  # the infinite one has no line
-    assert dict(ordered())["learning"].figure(small_run.record) is None
-
-
 def test_difference_to_the_best_is_in_the_table(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     behind = Behind(best="ngram(order=3)", nats_per_token=0.5, ci95=(0.4, 0.6))
     rows = [small_run.record.rows[0].model_copy(update={"behind": behind}), small_run.record.rows[1]]

@@ -16,16 +16,20 @@ def test_bfloat16_only_where_the_processor_multiplies_it(monkeypatch: pytest.Mon
 
 
 def test_only_a_long_training_on_a_gpu_is_worth_compiling_for() -> None:
-    assert not device.worth_compiling(Budget(seconds=1_000), "cpu")
-    assert device.worth_compiling(Budget(seconds=180), "cuda")
-    assert not device.worth_compiling(Budget(seconds=60, tokens=10**9), "cuda")
-    assert not device.worth_compiling(Budget(tokens=4_000), "cuda")
-    assert device.worth_compiling(Budget(tokens=10**8), "cuda")
+    assert not device.worth_compiling(Budget(seconds=1_000), "cpu", 1e6)
+    assert device.worth_compiling(Budget(seconds=180), "cuda", 1e6)
+    assert not device.worth_compiling(Budget(seconds=60, tokens=10**9), "cuda", 1e6)
+    assert not device.worth_compiling(Budget(tokens=4_000), "cuda", 1e6)
+    assert device.worth_compiling(Budget(tokens=10**8), "cuda", 1e6)
+    assert device.worth_compiling(Budget(flops=1e14), "cuda", 1e6)  # 10^8 tokens
+    assert not device.worth_compiling(Budget(flops=1e14), "cuda", 1e7)
 
 
 def test_rows_of_a_large_vocabulary_are_taken_a_few_at_a_time() -> None:
     assert device.micro_rows(16, 128 * 66, "cpu") == 16
-    assert device.micro_rows(16, 128 * 50_257, "cpu") == 10  # 2^26 // (128 x 50,257)
+    assert device.micro_rows(16, 128 * 50_257, "cpu") == 8  # 2^26 // (128 x 50,257) = 10, and 8 parts evenly
+    assert device.micro_rows(64, 1024 * 50_257, "cuda") == 8
+    assert device.micro_rows(17, 128 * 50_257, "cpu") == 10  # a prime has no even parts
     assert device.micro_rows(16, 1 << 30, "cpu") == 1
 
 

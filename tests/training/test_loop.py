@@ -118,13 +118,21 @@ def test_parts_of_a_batch_add_up_to_the_batch() -> None:
         assert torch.allclose(a.grad, b.grad, atol=1e-6)
 
 
-def test_a_batch_too_large_for_memory_is_taken_in_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_a_batch_too_large_for_memory_is_taken_in_halves(error: Exception) -> None:
     trained = made()
     plain = trained.loss
 
     def greedy(ids: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
         if len(ids) > 2:
-            raise torch.OutOfMemoryError("too much")
+            raise error
         return plain(ids, *rest)
 
     trained.loss = greedy
@@ -133,12 +141,84 @@ def test_a_batch_too_large_for_memory_is_taken_in_halves(monkeypatch: pytest.Mon
     assert any("parts of 2 rows" in note for note in state.notes)
 
     def never(*_: torch.Tensor) -> torch.Tensor:
-        raise torch.OutOfMemoryError("too much")
+        raise error
 
     trained = made()
     trained.loss = never
     with pytest.raises(LmbenchError, match="a single row of 16 tokens does not fit"):
         trained.run("net", Silent())
+
+
+def test_a_mistake_is_no_lack_of_memory() -> None:
+    trained = made()
+
+    def wrong(*_: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    trained.loss = wrong
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        trained.run("net", Silent())
+
+
+def test_a_compiler_that_fails_is_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    class InductorError(RuntimeError):
+        __module__ = "torch._inductor.exc"
+
+    def broken(*_: torch.Tensor) -> torch.Tensor:
+        raise InductorError("Failed to find C compiler. Please specify via CC environment variable.")
+
+    plain = made()
+    plain.run("net", Silent())
+    trained = made()
+    trained.loss = broken
+    state = trained.run("net", Silent())
+    assert state.best == plain.state.best
+    assert "without torch.compile, which failed here (Failed to find C compiler" in state.notes[0]
+    asked = made()
+    asked.training, asked.loss = replace(PATIENT, compile=True), broken
+    with pytest.raises(RuntimeError, match="C compiler"):  # who asks for it wants to know
+        asked.run("net", Silent())
+
+
+def test_a_budget_of_operations_ends_where_it_is_spent() -> None:
+    each = made().flops_per_token
+    state = made(budget=Budget(flops=2_000.0 * each)).run("net", Silent())
+    assert 2_000 <= state.tokens < 2_000 + 8 * 16
+    assert state.curve[-1]["flops"] == each * state.tokens
+
+
+def test_speed_is_that_of_steps_and_not_of_validations(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = made()
+    plain = trained._validation_loss
+
+    def slow() -> float | None:
+        time.sleep(0.05)
+        return plain()
+
+    monkeypatch.setattr(trained, "_validation_loss", slow)
+    state = trained.run("net", Silent())
+    assert 0 < state.timed_steps < state.step
+    assert trained.tokens_per_second is not None
+    assert state.validation_seconds > 0.5
+    assert trained.tokens_per_second > 1.5 * state.tokens / state.seconds
+    assert made().tokens_per_second is None
+
+
+def test_checkpoints_that_take_long_are_written_less_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmbench.training.loop.CHECKPOINT_SECONDS", 0.0)
+    written: list[int] = []
+
+    def count(cost: float) -> int:
+        monkeypatch.setattr("lmbench.training.loop.CHECKPOINT_COST", cost)
+        trained = made(runtime=Runtime(checkpoints=tmp_path))
+        monkeypatch.setattr(trained, "_save", lambda: (written.append(trained.state.step), time.sleep(0.01)))
+        written.clear()
+        trained.run("net", Silent())
+        return len(written)
+
+    every, seldom = count(1e9), count(1e-9)
+    assert every > 20
+    assert seldom == 2  # once, and at the end
 
 
 def test_a_loss_that_is_no_longer_finite_ends_training_with_the_last_good_weights() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lmbench.counts.arrays import narrow
 from lmbench.counts.backoff import BackoffModel
-from lmbench.counts.trie import Trie, narrow
+from lmbench.counts.trie import Trie
 
 
 class DuplicateError(Exception):

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from lmbench.counts.arpa.levels import Levels, columns
 from lmbench.counts.arpa.numbering import Numbering
+from lmbench.counts.arrays import narrow
 from lmbench.counts.backoff import BackoffModel
-from lmbench.counts.trie import Trie, narrow
+from lmbench.counts.sums import group_sums
+from lmbench.counts.trie import Trie
 from lmbench.errors import LmbenchError
 
 
@@ -70,9 +72,8 @@ def _join(
     if count == 0:
         return words, log_probs, log_probs
     joined = torch.cat([contexts, torch.full((1, count), one, dtype=torch.int32)])
-    zero = torch.zeros(count, dtype=torch.float64)
-    stored = zero.index_add(0, group, log_probs.double().exp())
-    lower = zero.index_add(0, group, levels.score(words[1:]).exp())
+    stored = group_sums(log_probs.double().exp(), group, count)
+    lower = group_sums(levels.score(words[1:]).exp(), group, count)
     below = pooled.score(joined[1:]).exp()
     backoff = levels.log_backoffs[len(contexts) - 1][levels.find(contexts).long()].double().exp()
     probs = (stored + backoff * (below - lower)).clamp(min=0, max=1).log().float()

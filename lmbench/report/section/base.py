@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from lmbench.store import Record
 
@@ -11,10 +11,15 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+Page = Literal["report", "entropy"]
+
+
 class Section(Protocol):
     """`title` heads the section on the page; sections follow one another by `position`.
 
-    Each method gives None where the section has nothing to say in that form.
+    A section stands in the report of a run and in the panel of `lmbench entropy`, unless it has an
+    attribute `pages` that names one of them, such as `("report",)`. Each method gives None where the
+    section has nothing to say in that form.
     """
 
     title: str

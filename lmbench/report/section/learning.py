@@ -1,63 +1,205 @@
-"""How fast the nets learnt, and which count-based rows they passed on the way."""
+"""How fast the nets learnt, which count-based rows they passed on the way, and what they know by heart."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from lmbench.report import draw
-from lmbench.store import Record, Row
+from lmbench.report import format as form
+from lmbench.store import Pass, Record, Row
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from rich.console import RenderableType
 
 __all__ = ["Learning"]
 
+_COSTS = (("seconds", "seconds of training"), ("tokens", "tokens trained on"), ("flops", "floating-point operations"))
+_LEAST = 0.035  # of the height of a picture, between two labels
+
 
 class Learning:
-    """Validation loss of each net against seconds of training; count-based rows are horizontal lines."""
+    """Validation loss of each net against seconds, tokens and operations; count-based rows are horizontal lines, at
+    their loss on the same validation tokens."""
 
     title = "Learning curves"
-    position = 7
+    position = 15
+    pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
-        return None
+        from rich.table import Table
+        from rich.text import Text
+
+        sentences = sentences_of(record)
+        if not sentences:
+            return None
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold", max_width=max(20, min(width, 120) - 3))
+        for sentence in sentences:
+            grid.add_row("·", Text(sentence))
+        return grid
 
     def html(self, record: Record) -> str | None:
-        return None
+        sentences = sentences_of(record)
+        return "<ul>" + "".join(f"<li>{escape(each)}</li>" for each in sentences) + "</ul>" if sentences else None
 
     def figure(self, record: Record) -> Figure | None:
-        curves = [(row, points) for row in record.rows if (points := _points(row))]
-        if not curves:
+        rows = [row for row in record.rows if _points(row, "valid") or _points(row, "train")]
+        if not rows:
             return None
-        figure, plot = draw.axes(8.5, 4.0)
-        for (row, points), colour in zip(curves, draw.CYCLE * len(curves), strict=False):
-            seconds = [point["seconds"] for point in points]
-            plot.plot(
-                seconds, [point["valid"] for point in points], "o-", color=colour, markersize=3.5, label=row.model
-            )
-            trained = [(point["seconds"], point["train"]) for point in points if point.get("train") is not None]
-            if trained:
-                plot.plot(*zip(*trained, strict=True), ":", color=colour, linewidth=1.1, label="its training loss")
-        end = max(points[-1]["seconds"] for _, points in curves)
-        for row in record.rows:
-            if row.stored_ngrams is not None and row.nats_per_token is not None:
-                plot.axhline(row.nats_per_token, color=draw.FAINT, linewidth=1.3, zorder=1)
-                plot.annotate(
-                    row.model, (end, row.nats_per_token), xytext=(0, 2), textcoords="offset points",
-                    ha="right", fontsize=7.5, color=draw.INK, parse_math=False,
-                )  # fmt: skip
-        plot.set_xlabel("seconds of training", fontsize=9.5, color=draw.INK)
-        plot.set_ylabel("nats per token: nets on validation text, lines on test text", fontsize=8.5, color=draw.INK)
-        for text in plot.legend(frameon=False, fontsize=8.5, labelcolor=draw.INK, loc="upper right").get_texts():
+        figure, plots = draw.panels(11.5, 4.4 + 0.17 * len(rows), len(_COSTS))
+        levels = _levels(record)
+        for plot, (cost, label) in zip(plots, _COSTS, strict=True):
+            for row, colour in zip(rows, draw.CYCLE * len(rows), strict=False):
+                _curve(plot, row, cost, colour)
+            for level in levels.values():
+                plot.axhline(level, color=draw.MUTED, linewidth=0.9, zorder=1)
+            plot.set_xscale("log")
+            plot.set_xlabel(label, fontsize=9, color=draw.INK)
+        plots[0].set_ylabel("nats per token, validation text", fontsize=9, color=draw.INK)
+        low, high = _limits(rows, levels)
+        plots[0].set_ylim(low, high)
+        for name, level, at in _apart(levels, low, high):
+            plots[-1].annotate(
+                f"{name}  {level:.3f}", (1.0, at), xytext=(5, 0), xycoords=("axes fraction", "data"),
+                textcoords="offset points", va="center", fontsize=7.5, color=draw.INK, parse_math=False,
+                annotation_clip=False,
+            )  # fmt: skip
+        legend = figure.legend(
+            *plots[0].get_legend_handles_labels(), loc="outside lower left", frameon=False, fontsize=8,
+            labelcolor=draw.INK, ncols=2,
+        )  # fmt: skip
+        for text in legend.get_texts():
             text.set_parse_math(False)
         return figure
 
 
-def _points(row: Row) -> list[dict[str, Any]]:
-    """The points of a row's learning curve at which it was validated; empty where it keeps none."""
+def sentences_of(record: Record) -> list[str]:
+    """What the curves say, in words: one sentence for each net, and one for each pair of a net and its control."""
+    found = [sentence for row in record.rows if row.passes and (sentence := _passing(row))]
+    if record.card.refit and any(_points(row, "valid") and not row.control for row in record.rows):
+        found.append(
+            "nets were trained on the validation text too: their loss on it is no measure of when they pass a count"
+        )
+    controls = [row for row in record.rows if row.control]
+    for control in controls:
+        plain = next((row for row in record.rows if not row.control and _same(row, control)), None)
+        found.append(_memory(plain, control))
+    return found
+
+
+def _passing(row: Row) -> str:
+    """`lstm passes ngram(order=2) at 4.0 s (8.2 k tokens, 1.1e+12 operations); it stays above ngram(order=5)`."""
+    passed = [_cost(each) for each in row.passes if each.seconds is not None]
+    missed = [each.model for each in row.passes if each.seconds is None]
+    parts = [f"passes {', '.join(passed)}"] if passed else []
+    parts += [f"stays above {', '.join(missed)}"] if missed else []
+    return f"{row.model} {' and '.join(parts)} (validation loss, interpolated)"
+
+
+def _cost(each: Pass) -> str:
+    return (
+        f"{each.model} at {form.seconds(each.seconds)} ({form.count(each.tokens)} tokens, "
+        f"{each.flops or 0.0:.2g} operations)"
+    )
+
+
+def _same(row: Row, control: Row) -> bool:
+    """Whether `row` is the net of `control`, trained on the text as it is."""
+    return control.model in (f"{row.model}(shuffled=true)", f"{row.model[:-1]}, shuffled=true)")
+
+
+def _memory(plain: Row | None, control: Row) -> str:
+    """Training loss against test loss, with the order of the text and without."""
+    loss = _training_loss(control)
+    floor = f"{loss['unigram_entropy']:.4f}" if loss else form.NOTHING
+    first = (
+        f"{plain.model}: training loss {_losses(plain)} nats/token; the same net on tokens in random order: "
+        if plain
+        else f"{control.model}: training loss "
+    )
+    return f"{first}{_losses(control)}, where {floor} is the least without remembering them (Zhang et al. 2017)"
+
+
+def _losses(row: Row) -> str:
+    loss = _training_loss(row)
+    trained = f"{loss['nats_per_token']:.4f}" if loss else form.NOTHING
+    return f"{trained}, test loss {form.fixed(row.nats_per_token, 4)}"
+
+
+def _training_loss(row: Row) -> dict[str, Any] | None:
+    loss = row.training.get("training_loss")
+    return loss if isinstance(loss, dict) else None
+
+
+def _curve(plot: Axes, row: Row, cost: str, colour: str) -> None:
+    """Validation loss solid, training loss dotted, a ring where a count-based row is passed; in the first panel the
+    ring says at which second."""
+    valid, train = _points(row, "valid"), _points(row, "train")
+    if valid:
+        plot.plot(
+            [point[cost] for point in valid], [point["valid"] for point in valid], "o-", color=colour, markersize=2.5,
+            linewidth=1.4, label=row.model,
+        )  # fmt: skip
+    if train:
+        plot.plot(
+            [point[cost] for point in train], [point["train"] for point in train], ":", color=colour, linewidth=1.1,
+            label=f"{row.model}: its training loss",
+        )  # fmt: skip
+    for each in row.passes:
+        at = getattr(each, cost)
+        if at is None:
+            continue
+        plot.plot([at], [each.nats_per_token], "o", color=colour, markersize=6, fillstyle="none", markeredgewidth=1.2)
+        if cost == "seconds":
+            plot.annotate(
+                form.seconds(at), (at, each.nats_per_token), xytext=(-5, -4), textcoords="offset points", fontsize=7.5,
+                color=colour, ha="right", va="top",
+            )  # fmt: skip
+
+
+def _points(row: Row, loss: str) -> list[dict[str, Any]]:
+    """The points of a row's learning curve at which it has this loss, `valid` or `train`, and its cost; empty where it
+    keeps none, or its losses are of other tokens than the run's."""
     curve = row.training.get("curve")
-    if not isinstance(curve, list):
+    if not isinstance(curve, list) or row.nats_per_token is None:
         return []
     points = [point for point in curve if isinstance(point, dict)]
-    return [point for point in points if point.get("valid") is not None and point.get("seconds") is not None]
+    return [point for point in points if all(point.get(key) for key in (loss, *(cost for cost, _ in _COSTS)))]
+
+
+def _levels(record: Record) -> dict[str, float]:
+    """The count-based rows' loss on the tokens that the nets were validated on; on the whole validation text where two
+    nets were validated on different samples of it."""
+    levels: dict[str, set[float]] = {}
+    for row in record.rows:
+        for each in row.passes:
+            levels.setdefault(each.model, set()).add(each.nats_per_token)
+    whole = {row.model: row.valid_nats_per_token for row in record.rows}
+    found = {model: next(iter(values)) if len(values) == 1 else whole[model] for model, values in levels.items()}
+    return {model: level for model, level in found.items() if level is not None}
+
+
+def _limits(rows: Sequence[Row], levels: dict[str, float]) -> tuple[float, float]:
+    """From below everything to the highest line or the loss after the first quarter of each curve: what comes before
+    would press all the rest together."""
+    losses = [point[loss] for row in rows for loss in ("valid", "train") for point in _points(row, loss)]
+    early = [
+        points[len(points) // 4][loss] for row in rows for loss in ("valid", "train") if (points := _points(row, loss))
+    ]
+    high, low = max([*early, *levels.values()]), min([*losses, *levels.values()])
+    margin = 0.06 * max(high - low, 0.1)
+    return low - margin, high + margin
+
+
+def _apart(levels: dict[str, float], low: float, high: float) -> list[tuple[str, float, float]]:
+    """(name, level, place of its label) from below, no two labels closer than they are high."""
+    found: list[tuple[str, float, float]] = []
+    for name, level in sorted(levels.items(), key=lambda pair: pair[1]):
+        least = found[-1][2] + _LEAST * (high - low) if found else level
+        found.append((name, level, max(level, least)))
+    return found

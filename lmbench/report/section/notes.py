@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from lmbench.store import Record
+from lmbench.store import Failure, Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,4 +52,12 @@ def notes_of(record: Record) -> list[str]:
         if entropy.note:
             speakers.setdefault(entropy.note, []).append(entropy.estimator)
     notes = [f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in speakers.items()]
-    return notes + [f"not done: {failure.spec}: {failure.message}" for failure in record.failures]
+    return notes + [f"not done: {line}" for line in failures_of(record.failures)]
+
+
+def failures_of(failures: list[Failure]) -> list[str]:
+    """`spec: message`, with all their specs for those that failed alike."""
+    specs: dict[str, list[str]] = {}
+    for failure in failures:
+        specs.setdefault(failure.message, []).append(failure.spec)
+    return [f"{', '.join(names)}: {message}" for message, names in specs.items()]

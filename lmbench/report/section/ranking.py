@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmbench.report import draw
-from lmbench.report.lines import Line, lines_of
+from lmbench.report.lines import CONTROL, Line, lines_of
 from lmbench.store import Record
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ class Ranking:
 
     title = "Ranking"
     position = 5
+    pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
         return None
@@ -31,7 +32,7 @@ class Ranking:
 
     def figure(self, record: Record) -> Figure | None:
         per_byte = record.card.lossless
-        lines = [line for line in lines_of(record) if _value(line, per_byte) is not None]
+        lines = [line for line in lines_of(record) if _value(line, per_byte) is not None and line.kind != CONTROL]
         if not lines:
             return None
         figure, plot = draw.axes(8.5, 1.1 + 0.32 * len(lines))

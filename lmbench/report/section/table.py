@@ -16,7 +16,7 @@ __all__ = ["ComparisonTable"]
 
 _NAME = 24  # columns that the name keeps, however narrow the terminal
 _LONGEST = 48
-_STYLES = {"model": "bold", "score": "dim", "true rate": "green"}
+_STYLES = {"model": "bold", "score": "dim", "control": "dim", "true rate": "green"}
 
 
 class ComparisonTable:
@@ -28,6 +28,7 @@ class ComparisonTable:
 
     title = "Comparison"
     position = 10
+    pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
         from rich import box

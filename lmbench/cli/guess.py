@@ -1,0 +1,228 @@
+"""`lmbench guess`: Shannon's prediction game for people."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from lmbench.pipeline.guessing import GuessRecord
+
+__all__ = ["guess"]
+
+PANEL = "Run"
+_PASSAGE, _GAME = "Passage", "Game"
+
+
+class Reduction(StrEnum):
+    ALL = "all"
+    SHANNON = "27"
+
+
+def guess(
+    source: Annotated[
+        str, typer.Argument(help="The text: what lmbench run takes. Guessed is the part that run would test models on.")
+    ] = "python-docs",
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A/B/C",
+            help="Train/valid/test in per cent, as for lmbench run. [dim]\\[the corpus's own, or 90/5/5][/]",
+            rich_help_panel=_PASSAGE,
+        ),
+    ] = None,
+    alphabet: Annotated[
+        Reduction,
+        typer.Option(
+            help="all: every character of the text; 27: Shannon's, a-z without case or accents, all else a space.",
+            rich_help_panel=_PASSAGE,
+        ),
+    ] = Reduction.ALL,
+    passage: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="START",
+            help="Begin at this character of the test text. [dim]\\[drawn by --seed][/]",
+            rich_help_panel=_PASSAGE,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, the same passage.", rich_help_panel=_PASSAGE)] = 0,
+    length: Annotated[int, typer.Option(min=1, help="Symbols to guess.", rich_help_panel=_PASSAGE)] = 100,
+    context: Annotated[
+        int, typer.Option(min=0, help="Symbols that are shown beforehand.", rich_help_panel=_PASSAGE)
+    ] = 100,
+    same: Annotated[
+        str | None,
+        typer.Option(metavar="RECORD", help="The passage of another game, instead.", rich_help_panel=_PASSAGE),
+    ] = None,
+    gamble: Annotated[
+        bool,
+        typer.Option("--gamble", help="Bet shares of a capital on symbols: e50 t20 rest.", rich_help_panel=_GAME),
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN:MODEL",
+            help="Let a model of a run play: latest:transformer, or latest for the best one.",
+            rich_help_panel=_GAME,
+        ),
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="RECORD RECORD", help="Print two games on one passage side by side.", rich_help_panel=_GAME
+        ),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="RECORD", help="Go on with a game: its file, or latest.", rich_help_panel=_GAME),
+    ] = None,
+    player: Annotated[str, typer.Option(help="A name for the record.", rich_help_panel=_GAME)] = "person",
+    lines: Annotated[
+        bool,
+        typer.Option("--lines", help="A guess a line, with Enter, where single keys would do.", rich_help_panel=_GAME),
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda, for --model.")] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="With --model or --compare: JSON on standard output.")] = False,
+    runs: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where records of games are kept.")] = Path("guesses"),
+) -> None:
+    r"""Guess a text symbol by symbol, and see what that says of its entropy (Shannon 1951; Cover & King 1978).
+
+    You see the text so far and guess the next symbol until it is right; a guess
+    made before is not counted. A symbol is a Unicode character (code point),
+    composed where it can be. Where all of them are on an English keyboard, a key
+    is a guess. Otherwise, and without a terminal, a line is: compose with your
+    input method and press Enter; several characters are guesses at as many
+    symbols. ? gives up and shows the symbol, which counts as if you had gone on
+    at random; \? is a question mark, \s a space, \n a line's end, \t a tab.
+    The record is written after every guess.
+
+    With --gamble a line is bets: e50 t20 \s10 puts half of the capital on e, and
+    so on; what is left is kept, or goes on all other symbols with rest.
+
+    [bold]Examples[/bold]
+
+      lmbench guess
+
+      lmbench guess tinyshakespeare.txt --split 90/10 --alphabet 27 --seed 3 --length 50 --player ada
+
+      lmbench guess sanshiro.txt --context 200 --gamble
+
+      lmbench guess --same latest --model latest:'ngram(order=7)'
+
+      lmbench guess --compare ada transformer
+    """
+    from lmbench.pipeline import guessing
+
+    if compare is not None:
+        _compare([guessing.find_guesses(name, out) for name in compare], json)
+        return
+    if resume is not None:
+        if model is not None or same is not None:
+            raise UsageError("--resume goes on with a person's game: it takes no --model and no --same")
+        path = guessing.find_guesses(resume, out, unfinished=True)
+        record = guessing.read_guesses(path)
+        if record.kind == "model":
+            raise UsageError(f"{path} is a model's game, which is always finished")
+        _person(record, path, lines)
+        return
+    shared = guessing.read_guesses(guessing.find_guesses(same, out)) if same is not None else None
+    if model is not None:
+        if gamble:
+            raise UsageError("--gamble is for people: a model's bets are its probabilities, and always in its record")
+        place = {"start": passage, "seed": seed, "length": length, "context": context}
+        _model(model, shared, place, device, runs, out, json)
+        return
+    if shared is not None:
+        record = guessing.same_passage(shared, player, gamble=gamble)
+    else:
+        record = guessing.opened(
+            source, fractions=split, reduction=alphabet.value, start=passage, seed=seed, length=length,
+            context=context, player=player, gamble=gamble,
+        )  # fmt: skip
+    _person(record, guessing.record_path(out, record), lines)
+
+
+def _person(record: GuessRecord, path: Path, lines: bool) -> None:
+    """Play in the terminal until the passage is found or the guesser stops; every guess is kept in `path`."""
+    from lmbench.cli import _guessing as screens
+    from lmbench.pipeline.guessing import write_guesses
+
+    game = record.game()
+    fold = record.reduction == "27"
+    if hasattr(sys.stdout, "reconfigure") and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
+    if hasattr(sys.stdin, "reconfigure") and not sys.stdin.isatty():
+        sys.stdin.reconfigure(encoding="utf-8")
+    write_guesses(path, record)
+
+    def save(now: Any) -> None:
+        write_guesses(path, record.after(now))
+
+    try:
+        if record.gamble:
+            screens.gamble(game, fold, save)
+        else:
+            keys = not lines and screens.one_key(record.alphabet)
+            screens.play(game, screens.Keys(fold) if keys else screens.Lines(fold), save)
+    except (KeyboardInterrupt, EOFError) as stop:
+        found = f"{len(game.letters)} of {len(game.passage)} symbols"
+        typer.echo(f"\nstopped after {found}; go on with: lmbench guess --resume {path}", err=True)
+        raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 0) from None
+    typer.echo(f"\n{screens.verdict(game)}")
+    typer.echo(f"kept in {path}", err=True)
+
+
+def _model(
+    name: str, shared: GuessRecord | None, place: dict[str, Any], device: str, runs: Path, out: Path, json: bool
+) -> None:
+    """Let a model play, on the passage of `shared` or on one of its run's test text."""
+    from lmbench import store
+    from lmbench.cli import _guessing as screens
+    from lmbench.machine import resolve_device
+    from lmbench.pipeline import guessing
+
+    run, _, wanted = name.partition(":")
+    folder = store.find_run(run, runs)
+    row = store.find_row(store.read_record(folder), wanted or "best")
+    if shared is None:
+        record = guessing.opened_in_run(folder, **place, player=row.model)
+        record = record.model_copy(update={"kind": "model"})
+    else:
+        record = guessing.same_passage(shared, row.model, "model")
+    record, said = guessing.played_by_model(record, folder, row, resolve_device(device))
+    for line in said:
+        typer.echo(f"note: {line}", err=True)
+    path = guessing.record_path(out, record)
+    guessing.write_guesses(path, record)
+    if json:
+        sys.stdout.write(path.read_text(encoding="utf-8"))
+    else:
+        game = record.game()
+        typer.echo(f"{row.model}: {screens.verdict(game)}")
+        typer.echo(f"{game.bits():.3f} bits/symbol by its probabilities, as bets")
+    typer.echo(f"kept in {path}", err=True)
+
+
+def _compare(paths: list[Path], json: bool) -> None:
+    import json as json_
+
+    from lmbench.pipeline.guess_comparison import compared
+    from lmbench.pipeline.guessing import read_guesses
+
+    records = [read_guesses(path) for path in paths]
+    found = compared(records[0], records[1])
+    if json:
+        sys.stdout.write(json_.dumps(found.as_json(), ensure_ascii=False, allow_nan=False) + "\n")
+        return
+    from lmbench.cli._compared import show
+
+    show(found)

@@ -1,0 +1,120 @@
+"""`lmbench shannon`: the prediction game, played by the models of a run."""
+
+from __future__ import annotations
+
+import json as json_
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lmbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from lmbench.store import Record, Shannon
+
+__all__ = ["shannon"]
+
+PANEL = "Look at a run"
+
+
+def shannon(
+    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")] = "latest",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A model of the run; repeat for more. [dim]\\[all of them][/]"),
+    ] = None,
+    contexts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,...",
+            help="Context lengths in tokens. [dim]\\[0 to 100, as far as half of the test text has them][/]",
+        ),
+    ] = None,
+    positions: Annotated[int, typer.Option(min=1, help="How many test tokens are guessed at each length.")] = 2000,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+) -> None:
+    """Play Shannon's prediction game with the models of a run: bounds of the entropy against context length.
+
+    A model guesses the next token in order of falling probability; from the shares found at the first, second, ...
+    guess follow a lower and an upper bound (Shannon 1951). All models guess the same tokens of the test text. The
+    figures are kept in the run's record, and drawn in its report beside those of Shannon's own experiment.
+
+    [bold]Examples[/bold]
+
+      lmbench shannon latest
+
+      lmbench shannon latest --model 'ngram(order=7)' --model transformer --contexts 0,1,2,4,8,16,100 --positions 5000
+    """
+    from lmbench import store
+    from lmbench.cli._progress import shown_on
+    from lmbench.machine import resolve_device
+    from lmbench.pipeline.shannon import play
+    from lmbench.report.page import write_page
+
+    folder = store.find_run(run, out)
+    record = store.read_record(folder)
+    if record.plan.get("protocol") == "prequential":
+        raise UsageError(f"{folder}: a prequential run keeps no fitted models to play with; give one that does")
+    rows = [store.find_row(record, name) for name in model] if model else record.rows
+    if not rows:
+        raise UsageError(f"{folder} has no fitted model yet")
+    lengths = None if contexts is None else _lengths(contexts)
+    with shown_on(sys.stderr, quiet) as (progress, _):
+        made = play(folder, record, rows, lengths, positions, resolve_device(device), progress)
+    names = {item.model for item in made}
+    kept = [item for item in record.shannon if item.model not in names]
+    record = record.model_copy(update={"shannon": [*kept, *made]})
+    _keep(folder, record)
+    write_page(folder, record)
+    if json:
+        content = [item.model_dump(mode="json") for item in made]
+        sys.stdout.write(json_.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+        return
+    _show(made, record)
+    typer.echo(f"\nkept in {folder} (record.json, report.html)", err=True)
+
+
+def _lengths(text: str) -> list[int]:
+    try:
+        lengths = [int(part) for part in text.split(",")]
+    except ValueError:
+        lengths = []
+    if not lengths or min(lengths) < 0:
+        raise UsageError(f"--contexts {text!r}: write whole numbers from 0 on, such as 0,1,2,5,100")
+    return lengths
+
+
+def _keep(folder: Path, record: Record) -> None:
+    """Write the record; the run stays as old as it was, so that `latest` means what it meant."""
+    from lmbench import store
+
+    path = folder / store.RECORD
+    then = path.stat()
+    store.write_record(folder, record)
+    os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
+
+
+def _show(made: list[Shannon], record: Record) -> None:
+    from rich.text import Text
+
+    from lmbench.report.screen import console_for
+    from lmbench.report.section.shannon import table_of
+
+    console = console_for(sys.stdout)
+    for index, item in enumerate(made):
+        if index:
+            console.print()
+        console.print(Text(item.model, style="bold"))
+        console.print(table_of(item))
+        for note in item.notes:
+            console.print(Text(f"· {note}"))
+    console.print()
+    unit = "character" if made[0].characters_per_token else "token"
+    asked = f"{made[0].positions:,} tokens of the test text of {record.card.corpus}, the same for all"
+    console.print(Text(f"bits per {unit}; lower and upper bound with 95 % intervals; {asked}"))

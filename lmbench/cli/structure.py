@@ -1,0 +1,149 @@
+"""`lmbench structure`: how far a text remembers, and how its vocabulary grows."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lmbench.cli._progress import shown_on
+
+if TYPE_CHECKING:
+    from lmbench.corpus import Corpus
+    from lmbench.progress import Progress
+    from lmbench.structure.measure import Structure
+
+__all__ = ["structure"]
+
+PANEL = "Run"
+
+_TEXT, _WHAT, _OUTPUT = "Text", "What is measured", "Output"
+
+
+class Unit(StrEnum):
+    BYTE = "byte"
+    CHAR = "char"
+    TOKEN = "token"
+    WORD = "word"
+
+
+def structure(
+    source: Annotated[str, typer.Argument(help="A text, as for lmbench run.")] = "python-docs",
+    lines: Annotated[bool, typer.Option("--lines", help="Each line is a document.", rich_help_panel=_TEXT)] = False,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of the text. [dim]\\[UTF-8, checked][/]", rich_help_panel=_TEXT)
+    ] = None,
+    text_field: Annotated[
+        str, typer.Option(help="Field that holds the text of a record.", rich_help_panel=_TEXT)
+    ] = "text",
+    unit: Annotated[Unit, typer.Option(help="The symbols at a distance.", rich_help_panel=_WHAT)] = Unit.CHAR,
+    tokenizer: Annotated[
+        str, typer.Option(metavar="SPEC", help="Tokenizer of --unit token.", rich_help_panel=_WHAT)
+    ] = "bpe",
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="SPEC", help="The model whose loss against data is measured; none for none.", rich_help_panel=_WHAT
+        ),
+    ] = "ngram(order=5)",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.", rich_help_panel=_WHAT)] = 0,
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder for the measurement's folder.", rich_help_panel=_OUTPUT)
+    ] = Path("results"),
+    json: Annotated[
+        bool, typer.Option("--json", help="structure.json on standard output.", rich_help_panel=_OUTPUT)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_OUTPUT)] = False,
+) -> None:
+    """Measure the long-range structure of a text: mutual information at a distance, Zipf, Heaps, scaling exponents.
+
+    The exponents gamma and beta of the text predict how a model's loss falls with its training data; beside the
+    prediction stands what a model's loss does. Zipf's and Heaps' laws are those of words, or of the unit
+    where the text has no spaces between words. structure.json, structure.html and structure.png stay in
+    DIR/<date>-<corpus>-structure-<hash>/.
+
+    [bold]Examples[/bold]
+
+      lmbench structure book.txt
+
+      lmbench structure book.txt --unit token --tokenizer 'bpe(vocabulary=8192)' --model none
+    """
+    from lmbench import store
+    from lmbench.corpus import default_cache, open_source
+    from lmbench.report import draw
+    from lmbench.report.structure import figure, page
+
+    spec = _model(model)
+    with shown_on(sys.stderr, quiet) as (progress, _):
+        options: dict[str, Any] = {"lines": lines, "encoding": encoding, "text_field": text_field}
+        corpus = open_source(source, cache=default_cache(), progress=progress, **options)
+        found = _measured(corpus, unit.value, tokenizer, spec, progress, seed)
+    facts: dict[str, Any] = {"corpus": corpus.name, "source": source, "text_hash": corpus.text.hash, "seed": seed}
+    facts |= {"tokenizer": tokenizer if unit is Unit.TOKEN else None}
+    content = json_.dumps(store.finite({**facts, **found.json()}), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    folder = store.create_folder(out, store.now().date().isoformat(), f"{corpus.name}-structure", content)
+    lead = f"{corpus.text.characters:,} characters, {len(corpus.text.starts):,} documents; unit {unit.value}"
+    files = {
+        "structure.json": content.encode(),
+        "structure.html": page(found, corpus.name, lead).encode(),
+        "structure.png": draw.png(figure(found), f"Long-range structure: {corpus.name}"),
+    }
+    for name, data in files.items():
+        with store.atomic(folder / name) as handle:
+            handle.write(data)
+    if json:
+        sys.stdout.write(content)
+    else:
+        _show(found)
+    typer.echo(f"\nkept in {folder} (structure.json, structure.html, structure.png)", err=True)
+
+
+def _model(text: str) -> Any:
+    from lmbench.model import models
+    from lmbench.spec import parse
+
+    if text == "none":
+        return None
+    spec = parse(text)
+    models.check(spec)
+    return spec
+
+
+def _measured(corpus: Corpus, unit: str, tokenizer: str, model: Any, progress: Progress, seed: int) -> Structure:
+    from lmbench.corpus import default_cache
+    from lmbench.entropy._words import words_of
+    from lmbench.errors import LmbenchError
+    from lmbench.structure.measure import structure as measure
+    from lmbench.tokenizer._cache import encoded, trained
+
+    if unit == "word":
+        [text] = words_of([corpus.text], progress)
+        return measure(text, unit, text, unit, model, progress, seed)
+    cache = default_cache()
+    chosen = trained(tokenizer if unit == "token" else unit, corpus.text, cache, progress)
+    symbols = encoded(chosen, corpus.text, cache, progress)
+    try:
+        [words] = words_of([corpus.text], progress)
+    except LmbenchError:  # there are no words to be had: the symbols themselves are the types
+        return measure(symbols, unit, symbols, unit, model, progress, seed)
+    return measure(symbols, unit, words, "word", model, progress, seed)
+
+
+def _show(found: Structure) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from lmbench.report.screen import console_for
+    from lmbench.report.structure import HEADER, lines_of
+
+    console = console_for(sys.stdout)
+    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name in HEADER:
+        grid.add_column(name, no_wrap=name != "how", justify="right" if name == "value" else "left", overflow="fold")
+    for name, value, interval, how in lines_of(found):
+        grid.add_row(Text(name), Text(value, style="bold"), Text(interval), Text(how, style="dim"))
+    console.print(grid)

@@ -1,0 +1,67 @@
+"""Keys brought into parts of neighbouring keys, small enough to be sorted in a processor's cache."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lmbench.counts.parallel import chunks, over_chunks, over_parts
+
+_TOP_BITS = 16
+_LEAST = 1 << 17
+_MOST_PARTS = 256
+_SAMPLED = 1 << 20
+
+
+def grouped(keys: Tensor, bits: int) -> tuple[Tensor, Tensor, list[slice]]:
+    """The keys part by part, [n] int64; where in `keys` each was, [n] int32; and the parts, one after the other.
+
+    Every key of a part is less than every key of the next, and all equal keys are in one part. `keys`: [n] int64
+    from 0 to 2^bits - 1, overwritten. On a GPU, and where there are few keys, all are one part.
+
+    A part is a range of the keys' 16 highest bits, chosen on a sample so that parts are about equally
+    large; the keys of each chunk are grouped in a processor's cache before they are gathered part by part.
+    """
+    places = torch.empty(len(keys), dtype=torch.int32, device=keys.device)
+    if keys.device.type != "cpu" or len(keys) <= 2 * _LEAST:
+        torch.arange(len(keys), out=places)
+        return keys, places, [slice(0, len(keys))] if len(keys) else []
+    shift = max(0, bits - _TOP_BITS)
+    part_of = _parts(keys, shift, max(_LEAST, len(keys) // _MOST_PARTS))
+    count = int(part_of[-1]) + 1
+
+    def group(chunk: slice) -> NDArray[np.int64]:
+        """Group one chunk's keys in place; returns how many are in each part."""
+        part = part_of.take((keys[chunk] >> shift).numpy())
+        order = torch.from_numpy(np.argsort(part, kind="stable"))
+        keys[chunk] = keys[chunk].index_select(0, order)
+        places[chunk] = order + chunk.start
+        return np.bincount(part, minlength=count)
+
+    sizes = np.stack(over_chunks(group, len(keys), keys.device))  # [chunks, parts]
+    starts = np.cumsum(np.append(np.zeros((len(sizes), 1), dtype=np.int64), sizes, axis=1), axis=1)
+    starts += np.array([[chunk.start] for chunk in chunks(len(keys), keys.device)])
+    bounds = np.append(0, np.cumsum(sizes.sum(axis=0))).tolist()
+    parts = [slice(start, stop) for start, stop in pairwise(bounds)]
+    all_keys, all_places = torch.empty_like(keys), torch.empty_like(places)
+
+    def gather(index: slice) -> None:
+        for number in range(index.start, index.stop):
+            pieces = [slice(*piece) for piece in starts[:, number : number + 2].tolist()]
+            torch.cat([keys[piece] for piece in pieces], out=all_keys[parts[number]])
+            torch.cat([places[piece] for piece in pieces], out=all_places[parts[number]])
+
+    over_parts(gather, [slice(number, number + 1) for number in range(count)], keys.device)
+    return all_keys, all_places, [part for part in parts if part.stop > part.start]
+
+
+def _parts(keys: Tensor, shift: int, width: int) -> NDArray[np.uint16]:
+    """[2^16] the part of each value of the highest bits, ascending from 0, for parts of about `width` keys."""
+    sample = (keys[:: max(1, len(keys) // _SAMPLED)] >> shift).numpy()
+    share = np.bincount(sample, minlength=1 << _TOP_BITS) * (len(keys) / len(sample))
+    begun = (np.cumsum(share) - share) // width
+    return np.unique(begun, return_inverse=True)[1].astype(np.uint16)

@@ -1,0 +1,90 @@
+"""What calibration found of each estimator's interval, and what is said of it beside the estimate.
+
+`coverage.json` is made from the committed table of `lmbench entropy --calibrate`, so that no figure is typed in:
+
+    python -m lmbench.entropy._coverage results/reference/calibration.json > lmbench/entropy/coverage.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from lmbench.entropy import estimators
+from lmbench.spec import Spec, parse
+
+NOMINAL, LEAST = 0.95, 0.90
+
+
+def key_of(spec: Spec) -> str:
+    """The SPEC without its unit and without options at their defaults: under this an estimator is calibrated.
+
+    >>> key_of(parse("block(unit=token, correction=miller_madow)"))
+    'block'
+    """
+    plugin, options = estimators.check(spec)
+    defaults = {option.name: option.default for option in plugin.options}
+    told = {name: value for name, value in spec.options.items() if name in options and name != "unit"}
+    return str(Spec(spec.name, {name: value for name, value in told.items() if str(value).lower() != defaults[name]}))
+
+
+def coverage_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """{key: intervals, covered, best, worst} over all sources and sizes; estimators without intervals are left out.
+
+    `rows`: as `Calibration` has them. `best`, `worst`: [source, share of its intervals that hold the rate].
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for estimator in dict.fromkeys(row["estimator"] for row in rows):
+        mine = [row for row in rows if row["estimator"] == estimator and row["coverage"] is not None]
+        if not mine:
+            continue
+        shares = {}
+        for source in dict.fromkeys(row["source"] for row in mine):
+            of_source = [row for row in mine if row["source"] == source]
+            shares[source] = _covered(of_source) / sum(row["intervals"] for row in of_source)
+        best, worst = max(shares, key=lambda name: shares[name]), min(shares, key=lambda name: shares[name])
+        found[key_of(parse(estimator))] = {
+            "intervals": sum(row["intervals"] for row in mine),
+            "covered": _covered(mine),
+            "best": [best, shares[best]],
+            "worst": [worst, shares[worst]],
+        }
+    return found
+
+
+def _covered(rows: Sequence[Mapping[str, Any]]) -> int:
+    return sum(round(row["coverage"] * row["intervals"]) for row in rows)
+
+
+def warning(spec: Spec) -> str | None:
+    """A clause for the note of an estimate that has an interval, where such intervals held under 90 % of known rates.
+
+    Options that were not calibrated are spoken for by the estimator's defaults, which is said.
+    """
+    known, key = _shipped(), key_of(spec)
+    found = known.get(key) or known.get(spec.name)
+    if found is None or found["covered"] >= LEAST * found["intervals"]:
+        return None
+    (best, most), (worst, least) = found["best"], found["worst"]
+    whose = "" if key in known else ", with default options,"
+    return (
+        f"on sources of known rate such 95 % intervals{whose} held the rate in {found['covered']:,} of "
+        f"{found['intervals']:,} samples ({most:.0%} on {best}, {least:.0%} on {worst})"
+    )
+
+
+@cache
+def _shipped() -> dict[str, dict[str, Any]]:
+    path = files("lmbench.entropy") / "coverage.json"
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+if __name__ == "__main__":
+    table = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    print(json.dumps(coverage_of(table["rows"]), indent=2))

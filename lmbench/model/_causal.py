@@ -1,0 +1,226 @@
+"""A causal language model of the library `transformers` as one of our nets, so that it is trained and scored as they
+are."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lmbench.errors import LmbenchError, UsageError
+from lmbench.net.base import Net
+
+LONGEST = 2_048  # tokens looked back on, of a model that could read more
+Part = Literal["all", "last", "lora"]
+
+
+class Causal(Net):
+    """`model` (a `PreTrainedModel` with a language-model head) as a net with rows of `context`.
+
+    The id `end` is read as `begin`, with which the model's documents begin. Documents that share a row in training
+    are read one after the other, as such models were trained; scoring never reads two.
+    """
+
+    compiles: ClassVar[bool] = False
+
+    def __init__(self, model: Any, begin: int, end: int, context: int | None) -> None:
+        super().__init__()
+        self.model = model
+        self.begin, self.end = begin, end
+        self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
+        longest = longest_context(model.config)
+        if context is not None and longest is not None and context > longest:
+            raise UsageError(f"pretrained: context {context} is more than the {longest} positions that the model has")
+        self.row = self.context = context or min(longest or LONGEST, LONGEST)
+        self.whole = not self._head_is_all()
+
+    def _read(self, ids: Tensor) -> dict[str, Any]:
+        read = torch.where(ids == self.end, self.begin, ids)
+        return {"input_ids": read, "attention_mask": torch.ones_like(read), "use_cache": False}
+
+    def _head_is_all(self) -> bool:
+        """Whether the logits are the output matrix times the last vectors: some models scale or bound them, too."""
+        was = self.training
+        self.eval()
+        with torch.inference_mode():
+            ids = torch.arange(min(7, self.vocabulary), device=self.model.device)[None]
+            inputs = self._read(ids)
+            hidden = self.model.base_model(**inputs)[0]
+            same = hidden.shape[-1] == self.model.get_output_embeddings().weight.shape[1]
+            close = same and torch.allclose(
+                self.model.get_output_embeddings()(hidden).float(), self.model(**inputs).logits.float(), atol=1e-4
+            )
+        self.train(was)
+        return bool(close)
+
+    def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
+        found: Tensor = (
+            self.model(**self._read(ids)).logits if self.whole else self.model.base_model(**self._read(ids))[0]
+        )
+        return found
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        found: Tensor = hidden if self.whole else self.model.get_output_embeddings()(hidden)
+        return found.float()
+
+    def forward(self, ids: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
+        return F.cross_entropy(self.logits(self.hidden(ids)).flatten(0, 1), targets.flatten())
+
+    def matrices(self) -> list[nn.Parameter]:
+        return [p for p in super().matrices() if p.requires_grad and p is not self.model.get_output_embeddings().weight]
+
+    def attention_flops(self, length: int) -> int:
+        config = self.model.config
+        return 4 * int(config.num_hidden_layers) * int(config.hidden_size) * length
+
+    def costs(self, length: int) -> dict[str, int]:
+        """As `Net.costs`, of what is trained: two operations for each weight forward, two for the gradient of what it
+        reads, and two for its own, which frozen weights do not need. Of frozen layers below all trained ones not even
+        the former is, so that for these it is an upper bound."""
+        tables = {id(m.weight): m.weight for m in self.modules() if isinstance(m, nn.Embedding)}
+        head = self.model.get_output_embeddings().weight
+        used = [p for p in self.parameters() if p.ndim >= 2 and (id(p) not in tables or p is head)]
+        total = sum(p.numel() for p in self.parameters())
+        multiplied, trained = (sum(p.numel() for p in used if p.requires_grad or not own) for own in (False, True))
+        return {
+            "parameters": total,
+            "parameters_without_embeddings": total - sum(table.numel() for table in tables.values()),
+            "trained_parameters": sum(p.numel() for p in self.parameters() if p.requires_grad),
+            "flops_per_token": 4 * multiplied + 2 * trained + 3 * self.attention_flops(length),
+        }
+
+
+class Continued(Causal):
+    """One whose training goes on from weights that are good already: AdamW, as they were trained, in small steps."""
+
+    muon: ClassVar[bool] = False
+
+    def matrices(self) -> list[nn.Parameter]:
+        """All that is trained and no vector: the tables learn no faster than the rest, for they are learnt."""
+        return [p for p in self.parameters() if p.requires_grad and p.ndim >= 2]
+
+
+def longest_context(config: Any) -> int | None:
+    """The most positions that the model has vectors for, or was trained on; None where it names none."""
+    names = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+    return next((int(value) for name in names if isinstance(value := getattr(config, name, None), int)), None)
+
+
+def freeze(net: Causal, part: Part, layers: int, rank: int) -> Any:
+    """Leave only `part` of the weights to be trained. Returns what `merge` needs afterwards."""
+    if part == "lora":
+        from peft import LoraConfig, TaskType, get_peft_model
+
+        config = LoraConfig(
+            r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type=TaskType.CAUSAL_LM, lora_dropout=0.0
+        )
+        with quiet():
+            return get_peft_model(net.model, config)
+    if part == "last":
+        blocks = blocks_of(net.model)
+        if layers > len(blocks):
+            raise UsageError(f"pretrained: layers={layers} is more than the {len(blocks)} that the model has")
+        tables = {id(m.weight) for m in net.modules() if isinstance(m, nn.Embedding)}
+        frozen = tables | {id(p) for block in blocks[: len(blocks) - layers] for p in block.parameters()}
+        for parameter in net.parameters():
+            parameter.requires_grad_(id(parameter) not in frozen)
+    return None
+
+
+def merge(net: Causal, adapted: Any) -> None:
+    """Add what LoRA has learnt to the weights themselves, and make all of them ordinary ones."""
+    if adapted is not None:
+        with quiet():
+            net.model = adapted.merge_and_unload()
+    for parameter in net.parameters():
+        parameter.requires_grad_(True)
+
+
+def blocks_of(model: Any) -> nn.ModuleList:
+    """The list of the model's layers. Raises LmbenchError where it has none that can be told."""
+    wanted = int(model.config.num_hidden_layers)
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == wanted:
+            return module
+    raise LmbenchError("pretrained: which are the last layers of this architecture is not known; give train=lora")
+
+
+def load_weights(source: str, revision: str | None) -> Any:
+    """The model in float32 from a folder or the hub: safetensors only, and no code that comes with it.
+
+    Raises LmbenchError in one line where it cannot be had.
+    """
+    from transformers import AutoModelForCausalLM
+
+    with _loading(source):
+        return AutoModelForCausalLM.from_pretrained(
+            source, revision=revision, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+        )
+
+
+def untrained(source: str, revision: str | None, seed: int) -> Any:
+    """The same architecture with weights drawn anew."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    with _loading(source), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False, dtype=torch.float32)
+        model.config._commit_hash = getattr(config, "_commit_hash", None)
+        return model
+
+
+def load_tokenizer(source: str, revision: str | None) -> Any:
+    """Its own tokenizer, with what is cut or filled in switched off and special tokens in a text taken as text."""
+    from transformers import AutoTokenizer
+
+    with _loading(source):
+        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+    if not getattr(tokenizer, "is_fast", False):
+        raise LmbenchError(
+            f"pretrained: {source!r} has no tokenizer.json, so that its tokens have no place in the text"
+        )
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    tokenizer.backend_tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+@contextmanager
+def _loading(source: str) -> Iterator[None]:
+    """What the library cannot load is said in one line."""
+    try:
+        with quiet():
+            yield
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        where = "the folder" if Path(source).is_dir() else "no folder here, and from the hub"
+        raise LmbenchError(
+            f"pretrained: {source!r} cannot be loaded ({where}: {reason}); give a causal language model's name and a "
+            "network, or a folder with config.json, model.safetensors and tokenizer.json"
+        ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the bars, advice and announcements of `transformers` and `peft`."""
+    from transformers.utils import logging as said
+
+    bars, level = said.is_progress_bar_enabled(), said.get_verbosity()
+    said.disable_progress_bar()
+    said.set_verbosity(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        said.set_verbosity(level)
+        if bars:
+            said.enable_progress_bar()

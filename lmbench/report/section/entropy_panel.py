@@ -1,0 +1,187 @@
+"""The panel of `lmbench entropy`: what is known of the entropy of the source, on one axis."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from lmbench.report import draw
+from lmbench.report import format as form
+from lmbench.report.lines import Line, lines_of
+from lmbench.report.published import PUBLISHED, Published, looks_english
+from lmbench.store import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+__all__ = ["EntropyPanel"]
+
+_GROUPS = {
+    "true rate": "the truth",
+    "lower bound": "lower bounds",
+    "estimate": "estimates of the rate, or of F_n",
+    "model": "cross-entropy of models",
+    "adaptive model": "cross-entropy of adaptive models",
+    "upper bound": "code lengths, upper bounds",
+}
+_LONGEST = 44  # characters of a name
+_NAME = 22  # columns that a name keeps, however narrow the terminal
+_HUMAN = "#718096"
+_ELSEWHERE = "published for English, of other texts"
+
+
+class EntropyPanel:
+    """Estimates, bounds and models in bits per character, by kind; published figures where the text is English."""
+
+    title = "The entropy of the source"
+    position = 4
+    pages = ("entropy",)
+
+    def text(self, record: Record, width: int) -> RenderableType | None:
+        from rich import box
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        lines = lines_of(record)
+        if not lines:
+            return None
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
+        longest = max(_NAME, width - 52 if width >= 80 else width - 34)
+        table.add_column("", overflow="fold", min_width=min(_NAME, longest), max_width=longest)
+        for header, _ in _COLUMNS[: None if width >= 80 else 3]:
+            table.add_column(header, justify="left" if header == "kind" else "right", no_wrap=True)
+        for line in lines:
+            cells = [Text(show(line)) for _, show in _COLUMNS[: None if width >= 80 else 3]]
+            table.add_row(Text(line.name), *cells, style="bold" if line.row else "")
+        if not looks_english(record):
+            return table
+        known = "; ".join(f"{item.source} {_span(item)} ({item.about})" for item in PUBLISHED)
+        return Group(table, Text(f"{_ELSEWHERE}, bits/char: {known}", style="dim"))
+
+    def html(self, record: Record) -> str | None:
+        lines = lines_of(record)
+        if not lines:
+            return None
+        head = "".join(f"<th>{escape(header)}</th>" for header, _ in _COLUMNS)
+        body = []
+        for line in lines:
+            data = "".join(f"<td>{escape(show(line))}</td>" for _, show in _COLUMNS)
+            kind = escape(line.kind.replace(" ", "-"), quote=True)
+            body.append(f'<tr class="{kind}"><th scope="row">{escape(line.name)}</th>{data}</tr>')
+        table = f"<thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
+        page = f'<div class="wide"><table>{table}</table></div>'
+        if looks_english(record):
+            known = "".join(
+                f"<li>{escape(item.source)}: {_span(item)} bits/char ({escape(item.about)})</li>" for item in PUBLISHED
+            )
+            page += f"<p>{escape(_ELSEWHERE)}:</p><ul>{known}</ul>"
+        return page
+
+    def figure(self, record: Record) -> Figure | None:
+        groups = _grouped([line for line in lines_of(record) if line.bits_per_character is not None])
+        if not groups:
+            return None
+        known = PUBLISHED if looks_english(record) else ()
+        rows = sum(len(lines) for _, lines in groups) + len(known)
+        headings = len(groups) + bool(known)
+        figure, plot = draw.axes(9.0, 0.9 + 0.27 * rows + 0.34 * headings)
+        plot.grid(False, axis="y")
+        place = 0.0
+        ticks: list[tuple[float, str, str]] = []
+        for kind, lines in groups:
+            place = _heading(plot, place, _GROUPS.get(kind, kind), draw.COLOURS.get(kind, draw.INK))
+            for line in lines:
+                _mark(plot, line, place)
+                ticks.append((place, _short(line.name), draw.COLOURS.get(kind, draw.INK)))
+                place += 1.0
+        if known:
+            place = _heading(plot, place, _ELSEWHERE, _HUMAN)
+            for item in known:
+                _published(plot, item, place)
+                ticks.append((place, item.source, _HUMAN))
+                place += 1.0
+        plot.set_yticks([at for at, _, _ in ticks])
+        for label, (_, _, colour) in zip(plot.set_yticklabels([name for _, name, _ in ticks]), ticks, strict=True):
+            label.set_parse_math(False)
+            label.set_color(colour)
+        plot.set_ylim(place - 0.4, -0.6)
+        low, high = plot.get_xlim()
+        plot.set_xlim(0.0, high + 0.07 * (high - low))
+        plot.set_xlabel("bits per character of text", fontsize=9.5, color=draw.INK)
+        return figure
+
+
+def _interval(line: Line) -> tuple[float, float] | None:
+    """The 95 % interval in bits per character."""
+    if line.low is None or line.high is None or not line.bits_per_byte or line.bits_per_character is None:
+        return None
+    scale = line.bits_per_character / line.bits_per_byte
+    return line.low * scale, line.high * scale
+
+
+_COLUMNS = (
+    ("kind", lambda line: line.kind),
+    ("bits/char", lambda line: form.fixed(line.bits_per_character, 3)),
+    ("bits/byte", lambda line: form.fixed(line.bits_per_byte, 3)),
+    ("95 %, bits/char", lambda line: form.interval(_interval(line), 3)),
+)
+
+
+def _grouped(lines: list[Line]) -> list[tuple[str, list[Line]]]:
+    """The lines of each kind, best first, in the order of `_GROUPS`."""
+    kinds = [*_GROUPS, *dict.fromkeys(line.kind for line in lines if line.kind not in _GROUPS)]
+    found = [(kind, [line for line in lines if line.kind == kind]) for kind in kinds]
+    return [(kind, group) for kind, group in found if group]
+
+
+def _heading(plot: Axes, place: float, text: str, colour: str) -> float:
+    """A line of text above a group, at the left edge of the axes; where the group begins."""
+    plot.annotate(
+        text, (0.0, place), xycoords=("axes fraction", "data"), xytext=(4, -2), textcoords="offset points",
+        va="center", fontsize=8.5, color=colour, style="italic",
+    )  # fmt: skip
+    return place + 1.0
+
+
+def _mark(plot: Axes, line: Line, place: float) -> None:
+    """A value with its interval; from an upper bound a faint line goes down to where the rate may be, to 0."""
+    value = line.bits_per_character
+    assert value is not None
+    colour = draw.COLOURS.get(line.kind, draw.INK)
+    bounds = _interval(line)
+    if line.kind not in ("estimate", "lower bound", "true rate"):
+        plot.plot([0, value], [place, place], color=colour, linewidth=1, alpha=0.18, zorder=1)
+    if bounds is not None:
+        plot.plot(bounds, [place, place], color=colour, linewidth=4, alpha=0.4, solid_capstyle="butt", zorder=2)
+    marker = draw.MARKERS.get(line.kind, "x")
+    plot.plot([value], [place], marker, color=colour, markersize=5.5, linestyle="none", zorder=3)
+    label = f"{value:.3f}"
+    plot.annotate(
+        label, (max(value, bounds[1] if bounds else value), place), xytext=(7, 0), textcoords="offset points",
+        va="center", fontsize=8, color=draw.INK,
+    )  # fmt: skip
+    if line.kind == "true rate":
+        plot.axvline(value, color=colour, linewidth=1, linestyle=(0, (4, 3)))
+
+
+def _published(plot: Axes, item: Published, place: float) -> None:
+    plot.axvspan(item.low, item.high, color=_HUMAN, alpha=0.07 if item.high > item.low else 0.0, linewidth=0)
+    if item.high > item.low:
+        plot.plot([item.low, item.high], [place, place], color=_HUMAN, linewidth=4, alpha=0.6, solid_capstyle="butt")
+    else:
+        plot.plot([item.low], [place], "|", color=_HUMAN, markersize=11, markeredgewidth=2)
+    plot.annotate(
+        f"{_span(item)}: {item.about}", (item.high, place), xytext=(7, 0), textcoords="offset points",
+        va="center", fontsize=8, color=_HUMAN,
+    )  # fmt: skip
+
+
+def _span(item: Published) -> str:
+    return f"{item.low:g} – {item.high:g}" if item.high > item.low else f"{item.low:g}"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"

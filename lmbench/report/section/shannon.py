@@ -1,0 +1,174 @@
+"""Shannon's prediction game: what the ranks of right guesses say of the entropy, against what is known of the text."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from lmbench.report import draw
+from lmbench.report import format as form
+from lmbench.score.shannon import SHANNON_1951
+from lmbench.store import Record, Shannon, ShannonPoint
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+__all__ = ["ShannonGame"]
+
+HEADERS = ("context", "lower", "95 %", "upper", "95 %", "cross-entropy", "first guess", "guesses")
+_SOURCE = "a person, 27-letter English (Shannon 1951)"
+_COVER_KING = 1.3  # bits per letter: Cover & King 1978, abstract
+
+
+class ShannonGame:
+    """Upper and lower bounds from guess ranks, by models and by people, against the length of the context."""
+
+    title = "Shannon's prediction game"
+    position = 9
+
+    def text(self, record: Record, width: int) -> RenderableType | None:
+        return None
+
+    def html(self, record: Record) -> str | None:
+        if not record.shannon:
+            return None
+        return "".join(_html(item) for item in record.shannon) + f"<p>{escape(caption(record))}</p>"
+
+    def figure(self, record: Record) -> Figure | None:
+        played = [item for item in record.shannon if item.points]
+        if not played:
+            return None
+        figure, plot = draw.axes(8.5, 4.2)
+        for item, colour in zip(played, draw.CYCLE * len(played), strict=False):
+            _band(plot, item, colour)
+        if comparable(record):
+            _people(plot)
+        plot.set_xscale("symlog", linthresh=1)
+        known = sorted({point.context for item in played for point in item.points})
+        ticks = [tick for tick in (0, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000) if tick <= known[-1]]
+        plot.set_xticks(ticks, labels=[str(tick) for tick in ticks])
+        plot.minorticks_off()
+        plot.set_xlim(left=-0.15)
+        plot.set_ylim(bottom=0)
+        unit = "character" if _per_character(played) else "token"
+        plot.set_xlabel(f"{symbols(record)} known", fontsize=9.5, color=draw.INK)
+        plot.set_ylabel(f"bits per {unit}", fontsize=9.5, color=draw.INK)
+        for text in plot.legend(frameon=False, fontsize=8, labelcolor=draw.INK, loc="upper right").get_texts():
+            text.set_parse_math(False)
+        return figure
+
+
+def _band(plot: Axes, item: Shannon, colour: str) -> None:
+    """The bounds as the edges of a band, their intervals as bars, the model's own cross-entropy as dots."""
+    contexts = [point.context for point in item.points]
+    lower = [scaled(item, point.lower) for point in item.points]
+    upper = [scaled(item, point.upper) for point in item.points]
+    plot.fill_between(contexts, lower, upper, color=colour, alpha=0.13, linewidth=0, label=item.model)
+    for values, marker, name in ((upper, "v", "ci95_upper"), (lower, "^", "ci95_lower")):
+        plot.plot(contexts, values, marker + "-", color=colour, markersize=4, linewidth=1.3)
+        for point in item.points:
+            interval = getattr(point, name)
+            if interval:
+                ends = [scaled(item, bound) for bound in interval]
+                plot.plot([point.context] * 2, ends, color=colour, linewidth=2, alpha=0.4)
+    own = [(point.context, scaled(item, point.cross_entropy)) for point in item.points if point.cross_entropy]
+    if own:
+        plot.plot(*zip(*own, strict=True), ".", color=colour, markersize=4, alpha=0.8, label="its own cross-entropy")
+
+
+def _people(plot: Axes) -> None:
+    """Shannon's subject, point by point: the last one, at 100 letters, was another experiment."""
+    letters = sorted(SHANNON_1951)
+    for place, label in ((0, _SOURCE), (1, None)):
+        bounds = [SHANNON_1951[known][place] for known in letters]
+        plot.plot(letters[:-1], bounds[:-1], "x--", color=draw.INK, linewidth=0.9, markersize=4, label=label)
+        plot.plot(letters[-1:], bounds[-1:], "x", color=draw.INK, markersize=4)
+    plot.axhline(_COVER_KING, color=draw.INK, linewidth=0.8, linestyle=":", label="people's bets (Cover & King 1978)")
+
+
+def comparable(record: Record) -> bool:
+    """Whether figures of English letters mean something beside these: tokens are characters, nearly all one byte."""
+    test, per_token = record.card.test, [item.characters_per_token for item in record.shannon]
+    single = test.characters > 0 and test.bytes < 1.05 * test.characters
+    return single and all(value is not None and 0.9 <= value <= 1.0 for value in per_token)
+
+
+def symbols(record: Record) -> str:
+    """What is guessed: characters where every token but the ends is one, else tokens."""
+    per_token = [item.characters_per_token for item in record.shannon]
+    kind = record.card.tokenizer.split("(")[0]
+    return "characters" if kind == "char" and all(value is not None for value in per_token) else "tokens"
+
+
+def caption(record: Record) -> str:
+    """What the figure and the tables say, in sentences."""
+    first = record.shannon[0]
+    unit = "character" if _per_character(record.shannon) else "token"
+    said = (
+        f"Bits per {unit}. Lower and upper bound of the entropy given so many {symbols(record)}, from the ranks of the "
+        f"right guesses among {first.alphabet:,} (Shannon 1951, equation 17), and 95 % intervals from a bootstrap over "
+        f"spans; {first.positions:,} positions of the test text, the same at every length. The upper bound holds for "
+        "any guesser, the lower one for the best."
+    )
+    if comparable(record):
+        said += (
+            " Crosses: the same bounds from one person's guesses in another English text of 27 letters (Shannon 1951, "
+            "section 6, from 100 guesses a point; letters known 0 and 1 from frequency tables). Dotted: about 1.3 "
+            "bits per letter by betting (Cover & King 1978)."
+        )
+    return said
+
+
+def scaled(item: Shannon, bits: float | None) -> float:
+    """Bits per token as bits per character, where that is defined."""
+    assert bits is not None
+    return bits / item.characters_per_token if item.characters_per_token else bits
+
+
+def _per_character(played: list[Shannon]) -> bool:
+    return all(item.characters_per_token for item in played)
+
+
+def cells(item: Shannon, point: ShannonPoint) -> list[str]:
+    """One line of the table, as `HEADERS` name it."""
+
+    def interval(bounds: tuple[float, float] | None) -> str:
+        return form.interval(bounds and (scaled(item, bounds[0]), scaled(item, bounds[1])), 3)
+
+    own = None if point.cross_entropy is None else scaled(item, point.cross_entropy)
+    return [
+        f"{point.context:,}",
+        form.fixed(scaled(item, point.lower), 3),
+        interval(point.ci95_lower),
+        form.fixed(scaled(item, point.upper), 3),
+        interval(point.ci95_upper),
+        form.fixed(own, 3),
+        f"{point.first:.1%}",
+        f"{point.guesses:.2f}",
+    ]
+
+
+def table_of(item: Shannon) -> Any:
+    """The points of one model as a table for the terminal."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
+    for header in HEADERS:
+        grid.add_column(header, justify="right", no_wrap=True)
+    for point in item.points:
+        grid.add_row(*(Text(cell) for cell in cells(item, point)))
+    return grid
+
+
+def _html(item: Shannon) -> str:
+    head = "".join(f"<th>{escape(header)}</th>" for header in HEADERS)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells(item, point)) + "</tr>" for point in item.points
+    )
+    notes = "".join(f"<li>{escape(note)}</li>" for note in item.notes)
+    table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f"<h3>{escape(item.model)}</h3>{table}" + (f"<ul>{notes}</ul>" if notes else "")
