@@ -1,9 +1,9 @@
 """Counting a text whose tables do not fit in memory: in shards, sorted, kept on disk and merged.
 
 Each shard's distinct windows go to disk, sorted, with their counts. The merge reads all
-shards one range of first tokens at a time, so that no n-gram's windows are ever apart, and
-appends to the tables' files, which are then memory-mapped. The integers are the same as
-those counted in one piece.
+shards one range of windows at a time, cut anywhere between two that differ, and appends to the
+tables' files, which are then memory-mapped. The integers are the same as those counted in one
+piece. Files are where Python's `tempfile` puts them: TMPDIR says where.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -142,22 +143,42 @@ def _write_shard(folder: Path, tokens: Tokens, start: int, stop: int, order: int
 
 
 def _merged(shards: list[Path], capacity: int, vocabulary_size: int) -> Iterator[tuple[Rows, NDArray[np.int64]]]:
-    """All shards' windows in order, range by range of first tokens, about `capacity` at a time."""
+    """All shards' windows in order, in ranges of no more than `capacity`, or of twice as many as there are shards."""
     rows = [np.load(folder / "rows.npy", mmap_mode="r") for folder in shards]
     counts = [np.load(folder / "counts.npy", mmap_mode="r") for folder in shards]
-    ids = np.arange(vocabulary_size + 2, dtype=np.int32)
-    bounds = np.stack([np.searchsorted(shard[:, 0], ids) for shard in rows])  # [shards, V + 2]
-    total = bounds.sum(axis=0)
-    low = 1
-    while low <= vocabulary_size:
-        high = max(low + 1, int(np.searchsorted(total, total[low] + capacity, side="right")) - 1)
-        high = min(high, vocabulary_size + 1)
-        slices = [slice(int(bound[low]), int(bound[high])) for bound in bounds]
-        if any(part.stop > part.start for part in slices):
-            some = np.concatenate([shard[part] for shard, part in zip(rows, slices, strict=True)])
-            number = np.concatenate([shard[part] for shard, part in zip(counts, slices, strict=True)])
-            yield _combined(some, number.astype(np.int64), vocabulary_size)
-        low = high
+    for edges in pairwise(_cuts(rows, max(capacity, 2 * len(shards)))):
+        slices = [slice(low, high) for low, high in zip(*(edge.tolist() for edge in edges), strict=True)]
+        some = np.concatenate([shard[part] for shard, part in zip(rows, slices, strict=True)])
+        number = np.concatenate([shard[part] for shard, part in zip(counts, slices, strict=True)])
+        yield _combined(some, number.astype(np.int64), vocabulary_size)
+
+
+def _cuts(rows: list[Rows], capacity: int) -> list[NDArray[np.int64]]:
+    """[shards] each: where every shard is cut, the same windows on the same side, its beginning and end included.
+
+    Every `step`-th row of each shard is a sample. From one sample to the t-th after it, in their common order, lie
+    at most t + (number of shards) times `step` rows (sorting by regular sampling, Shi & Schaeffer 1992).
+    """
+    step = max(1, capacity // (2 * len(rows)))
+    samples = np.concatenate([shard[::step] for shard in rows])
+    samples = samples[np.lexsort(samples.T[::-1])]
+    chosen = samples[:: max(1, capacity // step - len(rows))]
+    below = np.stack([_rows_below(shard, chosen) for shard in rows], axis=1)  # [cuts, shards]
+    end = np.array([len(shard) for shard in rows])
+    return [cut for cut, then in pairwise([*below, end]) if (cut != then).any()] + [end]
+
+
+def _rows_below(rows: Rows, wanted: Rows) -> NDArray[np.int64]:
+    """[q] how many of the sorted `rows` come before each of `wanted`, by bisection."""
+    low, high = np.zeros(len(wanted), dtype=np.int64), np.full(len(wanted), len(rows))
+    while (going := np.flatnonzero(low < high)).size:
+        middle = (low[going] + high[going]) // 2
+        here, there = rows[middle], wanted[going]
+        at = (here != there).argmax(axis=1)[:, None]  # the first token that differs; 0 where none does
+        less = (np.take_along_axis(here, at, 1) < np.take_along_axis(there, at, 1))[:, 0]
+        low[going[less]] = middle[less] + 1
+        high[going[~less]] = middle[~less]
+    return low
 
 
 def _combined(rows: Rows, counts: NDArray[np.int64], vocabulary_size: int) -> tuple[Rows, NDArray[np.int64]]:
@@ -179,35 +200,43 @@ def _combined(rows: Rows, counts: NDArray[np.int64], vocabulary_size: int) -> tu
 
 
 class _TableFiles:
-    """The tables of all orders, appended to file by file as sorted windows come in."""
+    """The tables of all orders, appended to file by file as sorted windows come in.
+
+    `last`: the last window so far. `open`: the count so far of its prefix of each order, which may go on; 0 for none.
+    """
 
     def __init__(self, folder: Path, order: int, kind: np.dtype[Any]) -> None:
         self.folder = folder
         self.order = order
         self.kind = kind
         self.sizes = [0] * order
+        self.last = np.full(order, -1, dtype=np.int32)
+        self.open = [0] * order
         self.files: dict[str, BinaryIO] = {}
         for k in range(1, order + 1):
             for column in ("tokens", "raw", "first"):
                 self.files[f"{column}.{k}"] = (folder / f"{column}.{k}").open("wb")
 
     def append(self, rows: Rows, counts: NDArray[np.int64]) -> None:
-        """Windows whose first tokens all come after those appended so far."""
-        new = np.ones(len(rows), dtype=bool)
+        """Windows which all come after those appended so far."""
+        before = np.concatenate([self.last[None], rows[:-1]])
+        self.last = rows[-1].copy()
+        new = np.zeros(len(rows), dtype=bool)
         heads_above = np.zeros(0, dtype=np.int64)
         for k in range(1, self.order + 1):
             # a k-gram begins where any of the first k tokens changes, and is there at all
-            changed = np.ones(len(rows), dtype=bool)
-            changed[1:] = rows[1:, k - 1] != rows[:-1, k - 1]
-            new = changed if k == 1 else new | changed
+            new |= rows[:, k - 1] != before[:, k - 1]
             present = rows[:, k - 1] > 0
             heads = np.flatnonzero(new & present)
-            groups = np.cumsum(new & present) - 1
-            sums = np.bincount(groups[present], weights=counts[present], minlength=len(heads))
+            groups = np.cumsum(new & present)  # 0: it is the last one appended before
+            sums = np.bincount(groups[present], weights=counts[present], minlength=len(heads) + 1).astype(np.int64)
+            sums[0] += self.open[k - 1]
+            if len(heads):
+                self._write_counts(k, sums[:-1] if self.sizes[k - 1] else sums[1:-1])
+            self.open[k - 1] = int(sums[-1])
             tokens = torch.from_numpy(rows[heads, k - 1] - 1)
             size = (1 << 16) if self.kind == np.int16 else (1 << 32)
             self.files[f"tokens.{k}"].write(narrow(tokens, size).numpy().tobytes())
-            self.files[f"raw.{k}"].write(sums.astype(np.int32).tobytes())
             if k > 1:
                 first = np.searchsorted(heads, heads_above) + self.sizes[k - 1]
                 self.files[f"first.{k - 1}"].write(first.astype(np.int32).tobytes())
@@ -216,10 +245,16 @@ class _TableFiles:
                 raise LmbenchError(f"there are over 2^31 {k}-grams: take a lower order or less text")
             heads_above = heads
 
+    def _write_counts(self, k: int, counts: NDArray[np.int64]) -> None:
+        self.files[f"raw.{k}"].write(counts.astype(np.int32).tobytes())
+
     def close(self, vocabulary_size: int) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         """Tokens, raw counts and pointers of each order, memory-mapped; order 1 made dense."""
-        for k in range(1, self.order):
-            self.files[f"first.{k}"].write(np.int32(self.sizes[k]).tobytes())
+        for k in range(1, self.order + 1):
+            if self.sizes[k - 1]:
+                self._write_counts(k, np.array([self.open[k - 1]]))
+            if k < self.order:
+                self.files[f"first.{k}"].write(np.int32(self.sizes[k]).tobytes())
         for file in self.files.values():
             file.close()
         tokens = [self._mapped(f"tokens.{k}", self.kind) for k in range(1, self.order + 1)]

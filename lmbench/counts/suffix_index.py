@@ -339,8 +339,8 @@ def left_neighbours(text: Ids, positions: Ints, shared: Ints, end_of_text: int) 
 
     Of a run of slots that share k tokens, those whose value is below k stand each for another left
     neighbour: N1+(. w1..wk), Kneser and Ney's continuation count, is a count of small values.
-    An n-gram that begins a document has nothing before it and keeps its count (Chen & Goodman
-    1998, section 3.1.3): beyond the end of text itself, every slot there counts.
+    An n-gram that begins a document has nothing before it and keeps its count, as in KenLM and
+    SRILM: beyond the end of text itself, every slot there counts.
 
     Worked example above: 0 1 0 for "b", two of them below 1: its left neighbours are a and b.
     """

@@ -26,6 +26,7 @@ ESTIMATORS = (
     "block(correction=james_stein)",
     "match_length",
     "match_length(average=rates)",
+    "match_length(average=slope)",
     "lz76",
     "lz78",
     "zlib",

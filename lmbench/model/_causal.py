@@ -3,7 +3,11 @@ are."""
 
 from __future__ import annotations
 
+import functools
 import logging
+import socket
+import urllib.parse
+import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,13 +159,13 @@ def blocks_of(model: Any) -> nn.ModuleList:
 def load_weights(source: str, revision: str | None) -> Any:
     """The model in float32 from a folder or the hub: safetensors only, and no code that comes with it.
 
-    Raises LmbenchError in one line where it cannot be had.
+    Raises LmbenchError in one line where it cannot be had, as the other two do.
     """
     from transformers import AutoModelForCausalLM
 
     with _loading(source):
         return AutoModelForCausalLM.from_pretrained(
-            source, revision=revision, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+            source, use_safetensors=True, dtype=torch.float32, **_from_where(source, revision)
         )
 
 
@@ -171,7 +175,7 @@ def untrained(source: str, revision: str | None, seed: int) -> Any:
 
     with _loading(source), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(source, **_from_where(source, revision))
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False, dtype=torch.float32)
         model.config._commit_hash = getattr(config, "_commit_hash", None)
         return model
@@ -182,15 +186,34 @@ def load_tokenizer(source: str, revision: str | None) -> Any:
     from transformers import AutoTokenizer
 
     with _loading(source):
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(source, **_from_where(source, revision))
     if not getattr(tokenizer, "is_fast", False):
-        raise LmbenchError(
-            f"pretrained: {source!r} has no tokenizer.json, so that its tokens have no place in the text"
-        )
+        raise LmbenchError(f"pretrained: {source!r} has no tokenizer.json, so that its tokens have no place in text")
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
     tokenizer.backend_tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def _from_where(source: str, revision: str | None) -> dict[str, Any]:
+    """Where there is no network, what was fetched before or nothing: the library alone would go on asking for it."""
+    alone = Path(source).is_dir() or not _reachable()
+    return {"revision": revision, "trust_remote_code": False, "local_files_only": alone}
+
+
+@functools.cache
+def _reachable() -> bool:
+    """Whether the hub's name can be looked up; taken as given where a proxy does that."""
+    from huggingface_hub import constants
+
+    address = urllib.parse.urlsplit(constants.ENDPOINT)
+    if urllib.request.getproxies():
+        return True
+    try:
+        socket.getaddrinfo(address.hostname, address.port or address.scheme)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -201,7 +224,9 @@ def _loading(source: str) -> Iterator[None]:
             yield
     except (OSError, ValueError, KeyError, ImportError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        where = "the folder" if Path(source).is_dir() else "no folder here, and from the hub"
+        where = "in this folder" if Path(source).is_dir() else "no folder here, and from the hub"
+        if not Path(source).is_dir() and not _reachable():
+            where, reason = "no folder here, and no network", "nothing of it was fetched before"
         raise LmbenchError(
             f"pretrained: {source!r} cannot be loaded ({where}: {reason}); give a causal language model's name and a "
             "network, or a folder with config.json, model.safetensors and tokenizer.json"

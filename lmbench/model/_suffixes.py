@@ -55,7 +55,7 @@ class PitmanYor:
         p(w | h) = (b(hw) - D + (D t(h) + S) p(w | h')) / (b(h) + S)         for w seen after h, else without b - D
         b(hw) = N1+(. h w) + K (c(hw) - N1+(. h w))
 
-    Teh 2006, equation 7; over suffixes of any length the sequence memoizer, Wood et al. 2009. What a longer
+    Teh 2006; over suffixes of any length the sequence memoizer, Wood et al. 2009. What a longer
     suffix sends to the shorter lies between one count for each token seen after it (K = 0, Kneser and Ney's
     continuation counts) and all of its counts (K = 1). D and K are logistic functions, S an exponential one,
     of x + y ln t(h), t being N1+(h .); `settings`: [rows, 6], x and y of D, K and S.

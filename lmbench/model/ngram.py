@@ -38,7 +38,7 @@ class Ngram:
         prune: for each order, drop n-grams that occur this often or less, as lmplz --prune: [0, 0, 1]
         entropy_prune: drop n-grams whose loss raises perplexity by less than this, relatively (Stolcke 1998), e.g. 1e-7
         storage: float64, float32 (half the size, exact to 1e-7) or quantized (8 bits; sums to one only roughly)
-        memory: megabytes that counting may use, beyond which it goes by way of the disk; none: half of what is free
+        memory: megabytes that counting may use, beyond which it goes by way of files in $TMPDIR; none: half of the free
     """
 
     def __init__(

@@ -53,8 +53,8 @@ def panel_specs(chosen: Sequence[Spec | str], unit: Unit | None) -> list[Spec]:
 
 
 def _default() -> list[Spec]:
-    """Every estimator there is, and the compressors once more after the training text, as the models are."""
-    found = []
+    """Every estimator there is, the compressors once more after the training text, as the models are."""
+    found = [Spec("match_length", {"average": Spec("slope")})]
     for plugin in estimators:
         code = next((option for option in plugin.options if option.name == "code"), None)
         found.append(Spec(plugin.name))

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from lmbench.pipeline.job import Plan
 
 NGRAM = "ngram"
+PRETRAINED = "pretrained"
 SHUFFLED = "shuffled"
 
 
 def check(plan: Plan, chosen: Sequence[Spec]) -> None:
     """Raise UsageError where `--match` or `--shuffle-labels` asks for what this plan cannot give."""
-    neural = [spec for spec in chosen if spec.name in nets.names]
+    sized = plan.match == "bytes" or plan.shuffle_labels  # what only the nets that are built here can be
+    neural = [spec for spec in chosen if spec.name in nets.names or (spec.name == PRETRAINED and not sized)]
     asked = [name for name, given in (("--match", plan.match), ("--shuffle-labels", plan.shuffle_labels)) if given]
     asked += ["--train-flops"] if plan.train_flops is not None and plan.protocol != "static" else []
     if asked and plan.protocol != "static":
@@ -105,8 +107,8 @@ def matched(
 
 
 def trains(spec: Spec) -> bool:
-    """Whether fitting it trains a net: it is one, or has one among its options, or its class says so (`trains`, or of these
-    options)."""
+    """Whether fitting it trains a net: it is one, or has one among its options, or its class says so (`trains`), where
+    that is a function of these options."""
     if spec.name in nets.names:
         return True
     inner = any(trains(each) for value in spec.options.values() for each in _specs(value))

@@ -46,17 +46,20 @@ def crossing(points: Sequence[dict[str, Any]], level: float) -> dict[str, float]
 
 
 def _passes(row: Row, known: dict[str, NDArray[np.float64]], valid: Tokens) -> list[Pass]:
-    """Of one row; of a net alone, which tells the windows that it was validated on."""
+    """Of one row. On the windows that a net says it was validated on; on the whole validation text for one that reads
+    it in tokens of its own, and so has other windows."""
     curve, sample = row.training.get("curve"), row.training.get("validation")
-    if row.control or not isinstance(curve, list) or not isinstance(sample, dict):
+    if row.control or not known or not isinstance(curve, list):
         return []
     points = [point for point in curve if isinstance(point, dict) and point.get("valid") is not None]
-    length = sample.get("row")
-    if not points or not isinstance(length, int):
+    if not points:
         return []
-    from lmbench.training.evaluation import validation_windows
+    length = sample.get("row") if isinstance(sample, dict) else None
+    places = np.arange(len(valid))
+    if isinstance(length, int):
+        from lmbench.training.evaluation import validation_windows
 
-    places = validation_windows(valid, length, row.device).targets()
+        places = validation_windows(valid, length, row.device).targets()
     found = []
     for model, log_probs in known.items():
         level = -math.fsum(log_probs[places]) / len(places)

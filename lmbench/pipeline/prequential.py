@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 
 from lmbench import store
+from lmbench.errors import LmbenchError
 from lmbench.model import models
 from lmbench.model.base import Model
 from lmbench.pipeline.job import Job
@@ -59,6 +60,8 @@ def _learner(job: Job, spec: Spec, progress: Progress) -> Learner:
         )
         model: Model = models.make(spec, runtime=runtime)
         model = model.fit(train, valid, progress)
+        if model.card.own_tokens:
+            raise LmbenchError(f"{spec} predicts tokens of its own, which no block cuts; give --protocol static")
         if hasattr(model, "refit"):
             model.refit(past, progress)
         return model

@@ -49,7 +49,7 @@ class PrequentialCode:
 def block_bounds(length: int, blocks: int | None = None) -> NDArray[np.int64]:
     """[B + 1] ends of blocks over `length` tokens, in geometric progression.
 
-    By default they double, the last being half of the text: 1,000 tokens give 0, 63, 125, 250, 500, 1000. With
+    By default they double, the last being half of the text: 1,000 tokens give 0, 125, 250, 500, 1000. With
     `blocks` there are that many (fewer in a short text) between the same first one and the end.
     """
     halvings = max(0, int(math.log2(max(1, length) / FIRST)))

@@ -21,7 +21,7 @@ TUNING_TOKENS = 400_000
 def leaving_one_out(amounts: Tensor) -> float | None:
     """D = n1 / (n1 + 2 n2), the leaving-one-out optimum's bound; None where there are no n1 or no n2.
 
-    Ney, Essen & Kneser 1994, equation 20. `[1, 1, 2, 5]` gives 2 / (2 + 2) = 0.5.
+    Ney, Essen & Kneser 1994. `[1, 1, 2, 5]` gives 2 / (2 + 2) = 0.5.
     """
     once, twice = counts_of_counts(amounts, 2)
     return once / (once + 2 * twice) if once and twice else None

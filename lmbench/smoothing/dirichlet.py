@@ -22,7 +22,7 @@ __all__ = ["Dirichlet"]
 class Dirichlet:
     """Hierarchical Dirichlet prior: each context starts with `strength` tokens' worth of the lower order.
 
-    MacKay & Peto 1995, equation 36: p(w | h) = (c(hw) + m p(w | h')) / (c(h.) + m), down to 1/V.
+    MacKay & Peto 1995: p(w | h) = (c(hw) + m p(w | h')) / (c(h.) + m), down to 1/V.
     Worked example: after h come a (3) and b (1), m = 2: p(a | h) = (3 + 2 p(a | h')) / 6.
 
     Args:
@@ -33,8 +33,8 @@ class Dirichlet:
     smoothed = True
 
     def __init__(self, strength: float | None = None) -> None:
-        if strength is not None and not strength > 0:
-            raise UsageError(f"dirichlet: strength must be above 0, not {strength}")
+        if strength is not None and not 0 < strength < float("inf"):
+            raise UsageError(f"dirichlet: strength must be above 0 and finite, not {strength}")
         self.strength = strength
 
     def choose(self, counts: NgramCounts, valid: Tokens) -> Choice:

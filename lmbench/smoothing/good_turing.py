@@ -24,7 +24,7 @@ _TUNING_TOKENS = 100_000
 class GoodTuring:
     """Katz back-off with Good-Turing discounts: the seen keep less, the unseen share what is left.
 
-    Katz 1987; Chen & Goodman 1998, equations 13 to 15. A count r <= k is multiplied by
+    Katz 1987; Chen & Goodman 1998, section 2.4. A count r <= k is multiplied by
         d_r = (r*/r - A) / (1 - A),   r* = (r + 1) n_(r+1) / n_r,   A = (k + 1) n_(k+1) / n_1
     and p(w | h) = d_r c(hw) / c(h.) if hw was seen, else a(h) p(w | h'), with a(h) such that the
     context sums to one. Worked example with k = 1, n1 = 4, n2 = 1: A = 1/2, r* = 1/2, d_1 = 0: then

@@ -20,7 +20,7 @@ __all__ = ["JelinekMercer"]
 class JelinekMercer:
     """Jelinek-Mercer: linear interpolation, a weight for each order and each size of context count, by EM.
 
-    Jelinek & Mercer 1980; Chen & Goodman 1998, equation 12:
+    Jelinek & Mercer 1980; Chen & Goodman 1998, section 2.3:
     p(w | h) = l(h) c(hw) / c(h.) + (1 - l(h)) p(w | h'), down to 1/V. Contexts share their
     weight l with those of the same order and about the same count (a bucket for each power
     of two); the weights maximise the likelihood of the validation text, never of training.

@@ -16,7 +16,7 @@ __all__ = ["MaximumLikelihood"]
 class MaximumLikelihood:
     """Relative frequencies: p(w | h) = c(hw) / c(h.), zero for what was never seen.
 
-    Jurafsky & Martin, SLP3, equation 3.12. After a context that was never seen, the
+    Jurafsky & Martin, SLP3, chapter 3. After a context that was never seen, the
     longest of its suffixes that was is used; on text with anything new in it the
     cross-entropy is infinite, and the report says so and at how many tokens.
     """

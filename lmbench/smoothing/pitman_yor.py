@@ -17,7 +17,7 @@ __all__ = ["PitmanYor"]
 class PitmanYor:
     """Hierarchical Pitman-Yor with fixed discount and strength, one table for each distinct token.
 
-    Teh 2006 (ACL), equation 7, under the seating in which every token of a context sits at
+    Teh 2006 (ACL), under the seating in which every token of a context sits at
     one table, so that an order's tables are the customers of the order below, which is
     Kneser-Ney's continuation count:
     p(w | h) = (a(hw) - d) / (a(h.) + s) + (s + d N1+(h.)) / (a(h.) + s) p(w | h'), down to 1/V.
@@ -34,8 +34,8 @@ class PitmanYor:
     def __init__(self, discount: float = 0.8, strength: float = 1.0) -> None:
         if not 0 <= discount < 1:
             raise UsageError(f"pitman_yor: discount must be at least 0 and below 1, not {discount}")
-        if not strength > -discount:
-            raise UsageError(f"pitman_yor: strength must be above -discount = {-discount}, not {strength}")
+        if not -discount < strength < float("inf"):
+            raise UsageError(f"pitman_yor: strength must be above -discount = {-discount} and finite, not {strength}")
         self.discount = discount
         self.strength = strength
 

@@ -20,7 +20,7 @@ __all__ = ["StupidBackoff"]
 class StupidBackoff:
     """Stupid back-off: relative frequency if seen, else a fixed factor times the shorter context's score.
 
-    Brants et al. 2007, equation 5: S(w | h) = c(hw) / c(h) if c(hw) > 0, else factor S(w | h');
+    Brants et al. 2007, section 4: S(w | h) = c(hw) / c(h) if c(hw) > 0, else factor S(w | h');
     a token that never occurred has factor / V. The scores of a context do not sum to one:
     they are shown, but never as a cross-entropy.
 
@@ -32,7 +32,7 @@ class StupidBackoff:
     smoothed = True
 
     def __init__(self, factor: float = 0.4) -> None:
-        if not factor > 0:
+        if not 0 < factor < float("inf"):
             raise UsageError(f"stupid_backoff: factor must be above 0, not {factor}")
         self.factor = factor
 

@@ -16,7 +16,7 @@ __all__ = ["WittenBell"]
 class WittenBell:
     """Witten-Bell, interpolated: a context gives to the lower order as much as it has met of new tokens.
 
-    Witten & Bell 1991, method C; Chen & Goodman 1998, equation 16:
+    Witten & Bell 1991, method C; Chen & Goodman 1998, section 2.5:
     p(w | h) = (c(hw) + N1+(h.) p(w | h')) / (c(h.) + N1+(h.)), down to 1/V.
     Worked example: after h come a (3) and b (1): p(a | h) = (3 + 2 p(a | h')) / (4 + 2).
     """

@@ -69,8 +69,9 @@ def scaling(
 
     The paper reads gamma off the losses of trained networks with n tokens of context. Here it is read off conditional
     entropies of the text itself, as far as its n-grams are covered; where they give fewer than 3 contexts, off the
-    losses of n-grams of orders 2 to 8 on the last tenth of the text, as far as a longer context helps. beta is that of the paper but for rare symbols, which are left out of the covariance. `model`'s losses are
-    those of its prequential code.
+    losses of n-grams of orders 2 to 8 on the last tenth of the text, as far as a longer context helps. beta is that
+    of the paper but for rare symbols, which are left out of the covariance. `model`'s losses are those of its
+    prequential code.
     """
     gamma = decay_exponent(symbols, text, progress, seed)
     beta = correlation_exponent(dependence)

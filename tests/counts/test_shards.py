@@ -54,6 +54,38 @@ def test_a_model_fitted_under_a_tiny_memory_limit_is_the_same_to_the_bit(size: i
     assert read[0] == read[1]
 
 
+def test_no_range_of_the_merge_is_larger_than_the_limit() -> None:
+    """Two symbols: the windows of either are half of all, and are merged in parts all the same."""
+    rng = np.random.default_rng(0)
+    order, capacity = 14, 900
+    rows = []
+    for _ in range(7):
+        windows = rng.integers(1, 3, (800, order), dtype=np.int32)
+        rows.append(np.unique(windows, axis=0))
+    cuts = shards._cuts(rows, capacity)
+    assert cuts[0].tolist() == [0] * 7
+    assert cuts[-1].tolist() == [len(part) for part in rows]
+    sizes = np.diff(np.stack(cuts), axis=0).sum(axis=1)
+    assert sizes.max() <= capacity
+    assert sizes.min() > 0
+    assert len(sizes) <= 4 * sum(map(len, rows)) / capacity
+    for cut in cuts[1:-1]:  # no window is on both sides
+        left = max(tuple(part[at - 1]) for part, at in zip(rows, cut, strict=True) if at)
+        right = min(tuple(part[at]) for part, at in zip(rows, cut, strict=True) if at < len(part))
+        assert left < right
+
+
+@given(st.lists(st.lists(st.integers(0, 1), max_size=60), min_size=1, max_size=3), st.integers(1, 9))
+@settings(deadline=None, max_examples=30)
+def test_ngrams_cut_by_a_range_are_one_all_the_same(texts: list[list[int]], order: int) -> None:
+    """A vocabulary of two and shards of nine windows: hardly a prefix that lies within one range."""
+    tokens = small(texts, 2)
+    whole, parts = NgramCounts(tokens, order), ShardedCounts(tokens, order, 9)
+    for k in range(order):
+        assert torch.equal(parts.raw[k], whole.raw[k])
+        assert torch.equal(parts.trie.tokens[k], whole.trie.tokens[k])
+
+
 def test_the_limit_is_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     text = small([[0, 1, 2, 3] * 50])
     assert isinstance(shards.count_ngrams(text, 3, "cpu", Silent(), 1000), ShardedCounts)

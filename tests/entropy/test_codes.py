@@ -43,7 +43,7 @@ def test_what_both_sides_know_is_not_coded_again(name: str) -> None:
     assert primed.estimator == f"{name} after the training text"
     assert primed.bits_per_byte < alone.bits_per_byte - 0.1  # type: ignore[operator]
     seen = estimated(f"{name}(code=primed)", TRAIN, TRAIN[-2000:])
-    assert seen.bits_per_byte < 0.35  # type: ignore[operator]
+    assert seen.bits_per_byte < (0.8 if name == "ppm" else 0.2)  # type: ignore[operator]
 
 
 def test_zlib_primed_decodes() -> None:

@@ -12,7 +12,7 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.model._neural import Neural
 from lmbench.pipeline import Plan
 from lmbench.pipeline.match import best_ngram, in_order, trains, with_controls
-from lmbench.pipeline.passing import VALID, crossing
+from lmbench.pipeline.passing import VALID, crossing, with_passes
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.spec import parse
@@ -82,6 +82,16 @@ def test_a_net_passes_counts_on_the_same_validation_tokens(by_bytes: pipeline.Ru
     of_bigram = next(each for each in net.passes if each.model == "ngram(order=2)")
     kept = np.load(by_bytes.folder / rows["ngram(order=2)"].folder / VALID)
     assert of_bigram.nats_per_token == pytest.approx(-kept[places].mean())
+
+
+def test_a_net_with_tokens_of_its_own_is_held_to_the_whole_validation_text(by_bytes: pipeline.Run) -> None:
+    rows = by_name(by_bytes)
+    training = {key: value for key, value in rows[NET].training.items() if key != "validation"}
+    others = [row for row in by_bytes.record.rows if row.model != NET]
+    record = by_bytes.record.model_copy(update={"rows": [rows[NET].model_copy(update={"training": training}), *others]})
+    valid = pipeline.job.prepare(Plan(**by_bytes.record.plan), Silent()).valid  # type: ignore[attr-defined]
+    for each in with_passes(record, valid, by_bytes.folder).rows[0].passes:
+        assert each.nats_per_token == pytest.approx(rows[each.model].valid_nats_per_token)
 
 
 def test_a_control_knows_nothing_of_order_and_is_compared_with_nothing(by_bytes: pipeline.Run) -> None:
@@ -175,6 +185,8 @@ def test_order_of_work_and_who_trains_a_net() -> None:
     assert [str(spec) for spec in with_controls(chosen[:2])] == ["lstm", "lstm(shuffled=true)", "ngram"]
     assert trains(parse("mixture(models=[ngram, cache(model=lstm)])"))
     assert not trains(parse("mixture(models=[ngram, uniform])"))
+    assert trains(parse("pretrained(gpt2, mode=finetune)"))
+    assert not trains(parse("pretrained(gpt2)"))
 
 
 def test_crossings_worked_by_hand() -> None:

@@ -88,6 +88,23 @@ def test_additive_refuses_zero() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "smoothing",
+    ["additive(alpha=inf)", "additive(alpha=nan)", "additive(alpha=1e10)", "dirichlet(strength=inf)",
+     "pitman_yor(strength=inf)", "pitman_yor(strength=nan)", "stupid_backoff(factor=inf)"],
+)  # fmt: skip
+def test_what_is_no_amount_is_refused_in_one_line(smoothing: str) -> None:
+    with pytest.raises(UsageError, match="must be above") as caught:
+        models.make(f"ngram(smoothing={smoothing})")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_largest_alpha_still_sums_to_one() -> None:
+    found = probabilities("ngram(order=2, smoothing=additive(alpha=1e9))", [[0, 0, 1]], [0])
+    assert sum(found) == pytest.approx(1)
+    assert found[0] > found[2]
+
+
 def test_witten_bell_by_hand() -> None:
     """ "aab": p(a) = (2 + 3/4) / (4 + 3); after a come a and b once each: p(a|a) = (1 + 2 p(a)) / (2 + 2)."""
     unigram = (2 + 3 / 4) / 7

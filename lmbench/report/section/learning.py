@@ -152,7 +152,7 @@ def _curve(plot: Axes, row: Row, cost: str, colour: str) -> None:
         )  # fmt: skip
     for each in row.passes:
         at = getattr(each, cost)
-        if at is None:
+        if not at:  # never, or before any training
             continue
         plot.plot([at], [each.nats_per_token], "o", color=colour, markersize=6, fillstyle="none", markeredgewidth=1.2)
         if cost == "seconds":
@@ -163,10 +163,10 @@ def _curve(plot: Axes, row: Row, cost: str, colour: str) -> None:
 
 
 def _points(row: Row, loss: str) -> list[dict[str, Any]]:
-    """The points of a row's learning curve at which it has this loss, `valid` or `train`, and its cost; empty where it
-    keeps none, or its losses are of other tokens than the run's."""
+    """The points of a row's learning curve at which it has this loss, `valid` or `train`, and has cost something, for
+    the axes are logarithmic; empty where it keeps none."""
     curve = row.training.get("curve")
-    if not isinstance(curve, list) or row.nats_per_token is None:
+    if not isinstance(curve, list):
         return []
     points = [point for point in curve if isinstance(point, dict)]
     return [point for point in points if all(point.get(key) for key in (loss, *(cost for cost, _ in _COSTS)))]

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_models import tiny
+
+from lmbench.errors import LmbenchError, UsageError
+from lmbench.model import models
+from lmbench.model.pretrained import Pretrained
+from lmbench.pipeline import Plan, load_model, run
+from lmbench.progress import Silent
+from lmbench.runtime import Runtime
+from lmbench.tokens import Tokens, Vocabulary, tokens_of
+
+BYTES = Vocabulary((*(bytes([byte]) for byte in range(256)), b""), 256)
+LINES = Vocabulary((*(bytes([byte]) for byte in range(256)), b"\n"), 256)
+DOCUMENTS = ["abc a face fed", "", "café 日本語\n\n  <|endoftext|></s> zz", " a" * 40]
+KINDS = ["gpt2", "llama"]
+
+
+def in_bytes(documents: list[str], vocabulary: Vocabulary = BYTES) -> Tokens:
+    return tokens_of([list(document.encode()) for document in documents], vocabulary)
+
+
+TRAIN = in_bytes(["a bad cab face deaf gag " * 12, "the bee fed a cafe"])
+VALID = in_bytes(["a cab fed a bee", "a face"])
+
+
+def fitted(spec: str, train: Tokens = TRAIN, **runtime: Any) -> Pretrained:
+    model: Pretrained = models.make(spec, runtime=Runtime(**runtime))
+    return model.fit(train, VALID, Silent())
+
+
+def by_transformers(folder: str, document: str, newline_ends: bool = False) -> float:
+    """ln p of a document of one window, by the library alone."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    ids = tokenizer(document, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    ids = [tokenizer.bos_token_id, *ids, *([] if newline_ends else [tokenizer.eos_token_id])]
+    with torch.no_grad():
+        log_probs = model(torch.tensor([ids])).logits.double().log_softmax(-1)[0]
+    return float(sum(log_probs[at, ids[at + 1]] for at in range(len(ids) - 1)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_total_of_a_document_is_that_of_the_library_itself(kind: str) -> None:
+    folder = tiny(kind)
+    model = fitted(f"pretrained('{folder}')")
+    for document in ("abc a face", "", "é 日", " a"):
+        tokens = in_bytes([document])
+        assert model.log_probs(tokens).sum() == pytest.approx(by_transformers(folder, document), abs=1e-4)
+    line = fitted(f"pretrained('{folder}')").log_probs(in_bytes(["abc a"], LINES))
+    assert line.sum() == pytest.approx(by_transformers(folder, "abc a\n", newline_ends=True), abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_totals_do_not_depend_on_how_the_run_cuts_the_text(kind: str) -> None:
+    """The same documents in bytes and in tokens of three bytes; a document alone or among others."""
+    model = fitted(f"pretrained('{tiny(kind)}')")
+    pieces = sorted({document.encode()[at : at + 3] for document in DOCUMENTS for at in range(0, 200, 3)} - {b""})
+    vocabulary = Vocabulary((*pieces, b""), len(pieces))
+    ids = [[pieces.index(d.encode()[at : at + 3]) for at in range(0, len(d.encode()), 3)] for d in DOCUMENTS]
+    fine, coarse = in_bytes(DOCUMENTS), tokens_of(ids, vocabulary)
+    sums = [np.add.reduceat(model.log_probs(tokens), tokens.documents) for tokens in (fine, coarse)]
+    assert sums[0] == pytest.approx(sums[1], abs=1e-6)
+    alone = [model.log_probs(in_bytes([document])).sum() for document in DOCUMENTS]
+    assert sums[0] == pytest.approx(np.array(alone), abs=1e-4)
+
+
+def test_a_token_is_counted_where_its_last_byte_lies() -> None:
+    """`bad` in pieces: whatever the merges, costs stand at their last bytes and the end of text at the end."""
+    model = fitted(f"pretrained('{tiny('gpt2')}')")
+    text = "a bad cab"
+    encoded = model._tokenizer.backend_tokenizer.encode(text, add_special_tokens=False)
+    assert len(encoded.ids) < len(text)  # some merge is longer than a byte
+    found = np.flatnonzero(model.log_probs(in_bytes([text])))
+    assert found.tolist() == [*(stop - 1 for _, stop in encoded.offsets), len(text)]
+
+
+def test_the_window_slides_as_it_says() -> None:
+    """GPT-2 has 16 positions: token 20 of a document is predicted from the 8 to 15 before it in its window."""
+    folder = tiny("gpt2")
+    model = fitted(f"pretrained('{folder}')")
+    assert (model.card.context, model.card.stride) == (16, 8)
+    long, changed = "b" * 5 + "c" * 40, "d" * 5 + "c" * 40
+    before, after = model.log_probs(in_bytes([long])), model.log_probs(in_bytes([changed]))
+    assert before[30:] == pytest.approx(after[30:], abs=1e-6)  # windows that do not see the beginning
+    assert before[5:12] != pytest.approx(after[5:12], abs=1e-6)
+    assert fitted(f"pretrained('{folder}', context=8, stride=2)").card.context == 8
+    with pytest.raises(UsageError, match="context 17 is more than the 16 positions"):
+        fitted(f"pretrained('{folder}', context=17)")
+
+
+@pytest.mark.parametrize("part", ["all", "last", "lora"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_finetuning_changes_what_it_says_and_learns(kind: str, part: str, tmp_path: Path) -> None:
+    if part == "lora":
+        pytest.importorskip("peft")
+    folder = tiny(kind)
+    as_it_was = fitted(f"pretrained('{folder}')")
+    model = fitted(f"pretrained('{folder}', mode=finetune, train={part}, steps=25, learning_rate=0.02)")
+    old, new = as_it_was.net.model.state_dict(), model.net.model.state_dict()
+    assert old.keys() == new.keys()  # LoRA has been merged
+    changed = {name for name in old if not old[name].equal(new[name])}
+    embeddings = {name for name in old if "wte" in name or "wpe" in name or "embed_tokens" in name}
+    first = {name for name in old if ".h.0." in name or ".layers.0." in name}
+    assert first
+    assert bool(changed & embeddings) == (part == "all")
+    assert bool(changed & first) == (part != "last")
+    training = model.card.training
+    assert training["best_validation"] < training["before_training"] == training["curve"][0]["valid"]
+    assert training["trained_parameters"] < training["parameters"] or part == "all"
+    assert model.log_probs(VALID).sum() > as_it_was.log_probs(VALID).sum()
+    # the unit of the curve: nats per token of the run, of the same text
+    if kind == "llama":  # whose window holds all of it
+        per_token = -as_it_was.log_probs(VALID).sum() / len(VALID)
+        assert training["before_training"] == pytest.approx(per_token, rel=1e-4)
+    json.dumps(training, allow_nan=False)
+    model.save(tmp_path)
+    assert sorted(path.suffix for path in (tmp_path / "weights").iterdir()).count(".safetensors") == 1
+
+
+def test_where_training_only_harms_the_weights_are_those_it_began_with() -> None:
+    folder = tiny("llama")
+    noise = in_bytes([bytes(np.random.default_rng(1).integers(33, 60, 500).tolist()).decode()])
+    model = fitted(f"pretrained('{folder}', mode=finetune, steps=8, learning_rate=0.5)", train=noise)
+    assert any("the weights are those it began with" in note for note in model.card.notes)
+    assert np.array_equal(model.log_probs(VALID), fitted(f"pretrained('{folder}')").log_probs(VALID))
+
+
+def test_scratch_is_the_same_architecture_with_other_weights() -> None:
+    folder = tiny("llama")
+    drawn = [fitted(f"pretrained('{folder}', mode=scratch, steps=1)", seed=seed) for seed in (0, 0, 1)]
+    first, same, other = (model.log_probs(VALID).sum() for model in drawn)
+    assert first == same != other
+    assert drawn[0].card.parameters == fitted(f"pretrained('{folder}')").card.parameters
+    assert not any("what it was trained on" in note for note in drawn[0].card.notes)
+
+
+def test_a_zero_shot_model_is_stored_as_a_name_and_a_hash(tmp_path: Path) -> None:
+    import shutil
+
+    folder = tmp_path / "model"
+    shutil.copytree(tiny("gpt2"), folder)
+    home = tmp_path / "home"
+    home.mkdir()
+    fitted(f"pretrained('{folder}')").save(home)
+    assert sorted(path.name for path in home.iterdir()) == ["card.json", "config.json"]
+    Pretrained.load(home)
+    shutil.copyfile(Path(tiny("llama")) / "model.safetensors", folder / "model.safetensors")
+    with pytest.raises(LmbenchError, match="its weights are no longer those that were scored"):
+        Pretrained.load(home)
+    (home / "config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(LmbenchError, match=r"config\.json: not a whole saved model"):
+        Pretrained.load(home)
+
+
+def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
+    import shutil
+
+    import torch
+
+    shutil.copytree(tiny("gpt2"), tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    torch.save({}, tmp_path / "model" / "pytorch_model.bin")
+    with pytest.raises(LmbenchError, match="cannot be loaded"):
+        fitted(f"pretrained('{tmp_path / 'model'}')")
+
+
+def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(tiny("gpt2"), tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoModelForCausalLM": "own.Mine", "AutoConfig": "own.Config"}}
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model" / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(LmbenchError, match="cannot be loaded"):
+        fitted(f"pretrained('{tmp_path / 'model'}')")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_tokenizer_that_loses_text_is_refused_on_either_side(tmp_path: Path) -> None:
+    import shutil
+
+    model = fitted(f"pretrained('{tiny('gpt2')}')")
+    words = Vocabulary((b"a", b"<unk>", b""), 2, 1, lossless=False)
+    with pytest.raises(LmbenchError, match="the tokens of this run have lost some: use --tokenizer byte"):
+        model.log_probs(tokens_of([[0, 1]], words))
+    shutil.copytree(tiny("gpt2"), tmp_path / "model")
+    path = tmp_path / "model" / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"normalizer": {"type": "Lowercase"}}))
+    lowering = fitted(f"pretrained('{tmp_path / 'model'}')")
+    with pytest.raises(LmbenchError, match=r"does not give back the text \('Bad' in document 2 becomes 'bad'\)"):
+        lowering.log_probs(in_bytes(["a", "a Bad"]))
+
+
+def test_a_tokenizer_without_an_end_must_be_given_one(tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(tiny("gpt2"), tmp_path / "model")
+    path = tmp_path / "model" / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({key: config[key] for key in config if key not in ("bos_token", "eos_token")}))
+    with pytest.raises(UsageError, match=r"names no token that ends a text; give one: end='<eos>'"):
+        fitted(f"pretrained('{tmp_path / 'model'}')")
+    with pytest.raises(UsageError, match="has no token '<nothing>'"):
+        fitted(f"pretrained('{tmp_path / 'model'}', end='<nothing>')")
+    named = fitted(f"pretrained('{tmp_path / 'model'}', end='<|endoftext|>')")
+    assert np.array_equal(named.log_probs(VALID), fitted(f"pretrained('{tiny('gpt2')}')").log_probs(VALID))
+
+
+def test_a_name_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from lmbench.model import _causal
+
+    def unknown(*_: object) -> None:
+        raise socket.gaierror("Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    _causal._reachable.cache_clear()
+    with pytest.raises(
+        LmbenchError, match=r"'nobody/nothing' cannot be loaded \(no folder here, and no network"
+    ) as said:
+        fitted("pretrained('nobody/nothing')")
+    assert "\n" not in str(said.value)
+    _causal._reachable.cache_clear()
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"needs transformers, .*: pip install 'lmbench\[hub\]'"):
+        Pretrained("gpt2")
+
+
+def test_options_that_do_not_go_together() -> None:
+    pytest.importorskip("transformers")
+    with pytest.raises(UsageError, match="train=lora belongs to mode=finetune"):
+        models.make("pretrained(gpt2, train=lora)")
+    with pytest.raises(UsageError, match="layers=3 is more than the 2"):
+        fitted(f"pretrained('{tiny('gpt2')}', mode=finetune, train=last, layers=3)")
+
+
+def test_nothing_can_be_interpolated_with_it() -> None:
+    model = models.make(f"mixture(models=[ngram(order=2), pretrained('{tiny('gpt2')}')])", runtime=Runtime())
+    with pytest.raises(LmbenchError, match="predicts tokens of its own, so that nothing can be interpolated"):
+        model.fit(TRAIN, VALID, Silent())
+
+
+def test_a_run_with_one_has_bits_per_byte_and_nothing_per_token(small_text: Path, tmp_path: Path) -> None:
+    """The row in the table, loaded again, and compared by bytes."""
+    from typer.testing import CliRunner
+
+    from lmbench.cli.main import make_app
+
+    spec = f"pretrained('{tiny('llama')}', mode=finetune, steps=3)"
+    plan = Plan(
+        source=str(small_text), tokenizer="char", models=["ngram(order=3)", spec], estimators=[], device="cpu",
+        out=tmp_path,
+    )  # fmt: skip
+    done = run(plan)
+    assert done.record.failures == []
+    counts, row = done.record.rows
+    assert row.nats_per_token is row.bits_per_token is row.perplexity is row.ci95_nats_per_token is None
+    assert counts.behind is row.behind is None
+    log_probs = np.load(done.folder / row.folder / "log_probs.npy")
+    assert row.bits_per_byte == pytest.approx(-log_probs.sum() / np.log(2) / row.bytes)
+    assert row.ci95_bits_per_byte is not None
+    assert row.ci95_bits_per_byte[0] < row.bits_per_byte < row.ci95_bits_per_byte[1]
+    assert any("figures per token, and differences in them, do not" in note for note in row.notes)
+    test = Tokens.load(done.folder / "test")
+    assert np.array_equal(load_model(done.folder, row).log_probs(test, Silent()), log_probs)
+    app = make_app()
+    shown = CliRunner().invoke(app, ["compare", "latest", "ngram", "pretrained", "--out", str(tmp_path)])
+    assert shown.exit_code == 0, shown.output
+    assert counts.bits_per_byte is not None
+    assert f"by {row.bits_per_byte - counts.bits_per_byte:.4f} bits/byte" in shown.output
+    refused = CliRunner().invoke(app, ["generate", "latest", "--model", "pretrained", "--out", str(tmp_path)])
+    assert refused.exit_code != 0

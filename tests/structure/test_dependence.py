@@ -1,0 +1,130 @@
+"""Pairs at a distance by hand, and what is known of texts without, with and with periodic dependence."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lmbench.entropy._symbols import Symbols
+from lmbench.errors import LmbenchError
+from lmbench.progress import Silent
+from lmbench.structure.dependence import dependence
+from lmbench.structure.fits import line
+from lmbench.structure.pairs import correlation, mutual_information, sequence_of
+
+
+def symbols(ids: np.ndarray | list[int], documents: tuple[int, ...] = (0,)) -> Symbols:
+    array = np.asarray(ids, dtype=np.int64)
+    return Symbols(array, np.array(documents, dtype=np.int64), int(array.max()) + 1, len(array), len(array))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(4)
+
+
+def test_pairs_of_a_dozen_symbols() -> None:
+    text = sequence_of(symbols([0, 1, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0]))
+    assert text.size == 2
+    # 8 of the one and 4 of the other: codes are by falling count, and stay 0 and 1
+    assert text.joint(1).tolist() == [[3, 4], [4, 0]]
+    assert text.joint(11).tolist() == [[1, 0], [0, 0]]
+    assert text.pairs(1) == 11
+
+
+def test_pairs_do_not_cross_documents() -> None:
+    ids = [0, 1, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0]
+    cut = sequence_of(symbols(ids, (0, 5)))
+    first, second = sequence_of(symbols(ids[:5])), sequence_of(symbols(ids[5:]))
+    assert (cut.joint(2) == first.joint(2) + second.joint(2)).all()
+    assert cut.pairs(2) == 3 + 5
+    assert cut.pairs(6) == 1
+
+
+def test_mutual_information_and_norm_by_hand() -> None:
+    one = np.array([[1, 0], [0, 1]])
+    assert mutual_information(one) == 1.0
+    assert correlation(one, 2) == pytest.approx(0.5)
+    assert mutual_information(np.array([[1, 1], [1, 1]])) == 0.0
+    assert correlation(np.array([[1, 1], [1, 1]]), 2) == pytest.approx(0)
+    # p(u) = (3/4, 1/4), p(v) = (1/2, 1/2): H(u) + H(v) - H(u, v) = 0.8113 + 1 - 1.5
+    table = np.array([[2, 1], [0, 1]])
+    assert mutual_information(table) == pytest.approx(0.8113 + 1 - 1.5, abs=1e-4)
+    assert mutual_information(np.zeros((2, 2), dtype=np.int64)) == 0.0
+
+
+def test_the_sparse_and_the_dense_norm_agree(rng: np.random.Generator) -> None:
+    table = rng.integers(0, 50, (100, 100))
+    covariance = table / table.sum() - np.outer(table.sum(1), table.sum(0)) / table.sum() ** 2
+    assert correlation(table, 100) == pytest.approx(np.linalg.norm(covariance, 2), rel=1e-5)
+    assert correlation(table, 70) == pytest.approx(np.linalg.norm(covariance[:70, :70], 2), rel=1e-5)
+
+
+def test_independent_symbols_stay_in_the_band(rng: np.random.Generator) -> None:
+    found = dependence(sequence_of(symbols(rng.choice(8, 20_000, p=np.arange(1, 9) / 36))), Silent())
+    information = found.information
+    outside = [abs(value) > band for value, band in zip(information.values, information.band, strict=True)]
+    assert sum(outside) <= 6  # of about 37, each with a chance of 1 in 20
+    assert max(np.abs(information.values)) < 0.005
+    assert information.decay is None
+    assert "stand clear of the band" in information.refused
+    assert found.correlation.decay is None
+
+
+def test_a_period_says_all_at_every_distance() -> None:
+    """abac abac ...: 1.5 bits a symbol, and 1 d before it says which, but for d odd: then it may be a."""
+    found = dependence(sequence_of(symbols(np.tile([0, 1, 0, 2], 1000))), Silent())
+    values = dict(zip(found.information.distances, found.information.values, strict=True))
+    bias = dict(zip(found.information.distances, found.information.shuffled, strict=True))
+    assert values[4] + bias[4] == pytest.approx(1.5, abs=0.01)
+    assert values[8] + bias[8] == pytest.approx(1.5, abs=0.01)
+    assert values[1] + bias[1] == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_chain_that_forgets_is_exponential(rng: np.random.Generator) -> None:
+    """Of a two-state chain that stays with 0.95 the covariance falls as 0.9^d, and the information as its square."""
+    chain = np.cumsum(rng.random(200_000) < 0.05) % 2
+    found = dependence(sequence_of(symbols(chain)), Silent())
+    decay = found.correlation.decay
+    assert decay is not None
+    assert decay.better == "exponential"
+    assert decay.length == pytest.approx(-1 / math.log(0.9), rel=0.15)
+    information = found.information.decay
+    assert information is not None
+    assert information.length == pytest.approx(-0.5 / math.log(0.9), rel=0.2)
+
+
+def test_a_power_law_that_was_planted_is_found(rng: np.random.Generator) -> None:
+    """Spans whose lengths have a tail ~ l^-1.5 give every symbol of theirs one value: covariance ~ d^-0.5."""
+    lengths = (rng.random(60_000) ** (-1 / 1.5)).astype(np.int64)
+    text = np.repeat(rng.integers(0, 4, len(lengths)), np.minimum(lengths, 50_000))
+    decay = dependence(sequence_of(symbols(text)), Silent()).correlation.decay
+    assert decay is not None
+    assert decay.better == "power law"
+    assert decay.exponent == pytest.approx(0.5, abs=0.15)
+
+
+def test_rare_symbols_are_taken_for_one() -> None:
+    ids = np.concatenate([np.tile(np.arange(3), 400), np.arange(3, 103)])
+    text = sequence_of(symbols(ids))
+    assert text.size == math.isqrt(len(ids) // 10) == 11
+    assert text.merged == 103 - 10
+    assert text.kept == 10
+    assert int(text.joint(1).sum()) == len(ids) - 1
+
+
+def test_too_short_a_text_is_one_line() -> None:
+    with pytest.raises(LmbenchError, match="needs 100 symbols, the text has 3"):
+        dependence(sequence_of(symbols([0, 1, 0])), Silent())
+
+
+def test_a_line_by_hand() -> None:
+    found = line(np.array([0.0, 1, 2, 3]), np.array([1.0, 3, 5, 7]))
+    assert (found.slope, found.intercept) == pytest.approx((2, 1))
+    assert found.error == pytest.approx(0, abs=1e-12)
+    # residuals 0.5, -0.5, -0.5, 0.5 about slope 1: s^2 = 1 / 2, se = sqrt(0.5 / 5), t = 4.3027
+    found = line(np.array([0.0, 1, 2, 3]), np.array([0.5, 0.5, 1.5, 3.5]))
+    assert found.slope == pytest.approx(1)
+    assert found.interval == pytest.approx((1 - 4.3027 * math.sqrt(0.1), 1 + 4.3027 * math.sqrt(0.1)), abs=1e-4)
