@@ -4,7 +4,7 @@
 
 Seconds are wall clock of `estimate` alone, cores CPU seconds / wall seconds. Memory is the peak of a process of its
 own for each estimator, less what that process holds once the text is read. `power` is the slope of log seconds
-against log characters over the sizes of `--growth` (1/8, 1/4, 1/2 and the whole): 1 is linear.
+against log characters over the sizes of `--growth` (1/4, 1/2 and the whole): 1 is linear.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from lmbench.pipeline.entropy import panel_specs
 from lmbench.pipeline.job import prepare
 from lmbench.pipeline.rows import _in_unit
 from lmbench.progress import Silent
+from lmbench.tokens import Tokens
 
 
 @dataclass
@@ -50,7 +51,7 @@ def measure(source: str, split: str, spec: str, share: float, out: multiprocessi
     job = prepare(Plan(source, models=(), tokenizer=tokenizer, estimators=[spec], split=split, device="cpu"), Silent())
     train, test = _in_unit(job, estimator.unit, Silent())
     if share < 1:
-        train, test = train.head(int(share * len(train))), test.head(int(share * len(test)))
+        train, test = first_part(train, share), first_part(test, share)
     with machine.PeakMemory() as before:
         characters = train.characters + test.characters
     bits, refused = None, ""
@@ -64,6 +65,13 @@ def measure(source: str, split: str, spec: str, share: float, out: multiprocessi
         cores = (time.process_time() - cpu) / max(seconds, 1e-9)
     peak = ((memory.bytes or 0) - (before.bytes or 0)) / 1e6
     out.put(Figures(spec, characters, seconds, cores, peak, bits, refused))
+
+
+def first_part(tokens: Tokens, share: float) -> Tokens:
+    """The first `share` of the tokens, ended as a document is."""
+    ids = tokens.ids[: max(1, int(share * len(tokens)))].copy()
+    ids[-1] = tokens.vocabulary.end_of_text
+    return Tokens(ids, tokens.documents[tokens.documents < len(ids)], tokens.vocabulary)
 
 
 def measured(source: str, split: str, spec: str, share: float) -> Figures:
@@ -91,11 +99,11 @@ def main() -> None:
     parser.add_argument("source", help="a corpus, a path or hf:owner/name")
     parser.add_argument("--estimator", action="append", default=[], help="a SPEC; repeat for more [the default panel]")
     parser.add_argument("--split", default="90/5/5")
-    parser.add_argument("--growth", action="store_true", help="also on the first 1/2, 1/4 and 1/8")
+    parser.add_argument("--growth", action="store_true", help="also on the first 1/2 and 1/4")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     args = parser.parse_args()
     specs = [str(spec) for spec in panel_specs(args.estimator, None)]
-    shares = [1 / 8, 1 / 4, 1 / 2, 1.0] if args.growth else [1.0]
+    shares = [1 / 4, 1 / 2, 1.0] if args.growth else [1.0]
     facts = machine.machine("cpu")
     table = Table(title=f"{args.source}; {facts['cpu']}, {facts['cores']} cores")
     for name in ("estimator", "characters", "seconds", "cores", "peak MB", "bytes/char", "bits/char", "power"):

@@ -117,6 +117,7 @@ def index_ours(train: str, out: str) -> None:
 
 
 def ask_ours(folder: str, test: str) -> None:
+    from lmbench.counts.parallel import coarse_threads
     from lmbench.counts.suffix_index import SuffixIndex
     from lmbench.model._suffixes import distribution, maximum_likelihood
 
@@ -134,9 +135,10 @@ def ask_ours(folder: str, test: str) -> None:
         index.find(text.ids[start : start + length], np.zeros(1, dtype=np.int64), np.array([length]))
     single = time.perf_counter() - begun
     begun = time.perf_counter()
-    for context in contexts(text):
-        document = np.concatenate([[index.end_of_text], context.astype(np.int64)])
-        distribution(index, document, maximum_likelihood, 16)
+    with coarse_threads():
+        for context in contexts(text):
+            document = np.concatenate([[index.end_of_text], context.astype(np.int64)])
+            distribution(index, document, maximum_likelihood, 16)
     after = time.perf_counter() - begun
     answers(int((high - low)[:SINGLE].sum()), opened, batch, single, after)
 

@@ -67,7 +67,7 @@ def modules_after(code: str) -> set[str]:
 COMMANDS = [
     ["--help"], ["--version"], ["run", "--help"], ["generate", "--help"], ["report", "--help"], ["compare", "--help"],
     ["models"], ["models", "transformer"], ["models", "--json"], ["tokenizers"], ["estimators"], ["smoothings"],
-    ["corpora"],
+    ["corpora"], ["guess", "--help"], ["shannon", "--help"],
 ]  # fmt: skip
 
 

@@ -12,11 +12,11 @@ from typing import Protocol
 
 from lmbench.errors import UsageError
 from lmbench.generation.guessing import Game, bets, guesses, reduced, visible
+from lmbench.score.shannon import FEW, bounds
 
 _TAIL = 400  # characters of the text so far that are shown
 _REVEAL = "\x12"  # Ctrl-R
 _END = "\x04"  # Ctrl-D
-_UNSURE = 500  # symbols below which intervals are narrower than they should be
 
 
 class Screen(Protocol):
@@ -94,8 +94,6 @@ def _broken(symbol: str) -> str:
 
 def estimate(game: Game) -> str:
     """Where game and bounds stand, in a line."""
-    from lmbench.score.shannon import bounds
-
     done, of = len(game.letters), len(game.passage)
     if not done:
         return f"symbol 1 of {of}, from {len(game.alphabet):,} different ones"
@@ -111,8 +109,6 @@ def estimate(game: Game) -> str:
 
 def verdict(game: Game) -> str:
     """The bounds with their intervals, and how far these are to be trusted."""
-    from lmbench.score.shannon import bounds
-
     found = bounds(game.ranks())
 
     def with_interval(value: float, interval: tuple[float, float] | None) -> str:
@@ -120,7 +116,7 @@ def verdict(game: Game) -> str:
 
     line = f"lower bound {with_interval(found.lower, found.ci95_lower)}, "
     line += f"upper bound {with_interval(found.upper, found.ci95_upper)} bits/symbol"
-    if found.ci95_upper and found.symbols < _UNSURE:
+    if found.ci95_upper and found.symbols < FEW:
         line += (
             f"; intervals of so few symbols ({found.symbols}) hold the true bound in some 85 % of cases, not in 95 %"
         )
@@ -161,20 +157,20 @@ def _line() -> str:
 class Keys:
     """A key a guess, on a terminal; the screen is drawn anew each time."""
 
-    def __init__(self, fold: bool) -> None:
+    def __init__(self, key: Callable[[], str], fold: bool) -> None:
+        self._key = key
         self._fold = fold
 
     def show(self, game: Game, message: str) -> None:
         asks = "? or Ctrl-R" if "?" not in game.alphabet else "Ctrl-R"
         wrong = f"wrong: {' '.join(visible(symbol) for symbol in game.wrong)}" if game.wrong else ""
         lines = [tail(game), "", estimate(game), wrong, message]
-        lines += [f"press a key to guess; {asks} shows the symbol, Ctrl-C stops and keeps the game"]
+        lines += [f"press a key to guess; {asks} shows the symbol, Ctrl-C or Ctrl-D stops and keeps the game"]
         sys.stdout.write("\x1b[H\x1b[J" + "\n".join(line for line in lines if line or line is lines[1]) + "\n")
         sys.stdout.flush()
 
     def ask(self, game: Game) -> list[str | None]:
-        with _unbuffered() as key:
-            symbol = key()
+        symbol = self._key()
         if symbol == _END:
             raise EOFError
         if symbol == _REVEAL or (symbol == "?" and "?" not in game.alphabet):
@@ -197,8 +193,11 @@ def one_key(alphabet: str) -> bool:
 
 
 @contextmanager
-def _unbuffered() -> Iterator[Callable[[], str]]:
-    """A function that waits for one key and gives its character; nothing for keys that write none, such as arrows."""
+def single_keys() -> Iterator[Callable[[], str]]:
+    """A function that waits for one key and gives its character; nothing for keys that write none, such as arrows.
+
+    The terminal hands keys over one by one, and does not write them, as long as the block lasts.
+    """
     import select
     import termios
     import tty

@@ -81,9 +81,9 @@ def _show(found: Concordance) -> None:
 def _share(found: Concordance) -> str:
     from lmbench.cli._phrases import quoted
 
-    *before, last = found.tokens[0]
-    after = f"after {quoted(''.join(before))}" if before else "of all tokens"
-    return f"{quoted(last)} is {found.count:,} of {found.given:,} {after}: probability {found.probability:.4f}"
+    after = f"after {quoted(found.context)}" if found.context else "of all tokens"
+    share = f"{quoted(found.tokens[0][-1])} is {found.count:,} of {found.given:,} {after}"
+    return f"{share}: probability {found.probability:.4f}"
 
 
 def _missing(found: Concordance, where: str) -> str:

@@ -170,9 +170,11 @@ def _person(record: GuessRecord, path: Path, lines: bool) -> None:
     try:
         if record.gamble:
             screens.gamble(game, fold, save)
+        elif not lines and screens.one_key(record.alphabet):
+            with screens.single_keys() as key:
+                screens.play(game, screens.Keys(key, fold), save)
         else:
-            keys = not lines and screens.one_key(record.alphabet)
-            screens.play(game, screens.Keys(fold) if keys else screens.Lines(fold), save)
+            screens.play(game, screens.Lines(fold), save)
     except (KeyboardInterrupt, EOFError) as stop:
         found = f"{len(game.letters)} of {len(game.passage)} symbols"
         typer.echo(f"\nstopped after {found}; go on with: lmbench guess --resume {path}", err=True)

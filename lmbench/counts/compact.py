@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lmbench.counts.parallel import chunks
+from lmbench.counts.parallel import over_chunks
+from lmbench.counts.sums import group_sums
 
 _BLOCK = 16
 _ESCAPE = 255
@@ -52,12 +53,17 @@ class Codes:
         edges = torch.unique_consecutive(sample[ranks]) if len(sample) else sample
         edges = torch.cat([edges.new_tensor([_LEAST / 2]), edges])  # below it only what was zero probability
         codes = torch.empty(len(values), dtype=torch.uint8, device=values.device)
-        totals = torch.zeros(2, 256, dtype=torch.float64, device=values.device)
-        for part in chunks(len(values), values.device):
-            code = torch.where(values[part] == 0, 0, torch.bucketize(values[part], edges, right=True) + 1)
+
+        def encode(part: slice) -> Tensor:
+            """How many values got each code, and their sum."""
+            code = (torch.bucketize(values[part], edges, right=True) + 1) * (values[part] != 0)
             codes[part] = code.to(torch.uint8)
-            totals[0].index_add_(0, code, values[part].double())
-            totals[1].index_add_(0, code, torch.ones_like(values[part]).double())
+            return torch.stack([group_sums(values[part].double(), code, 256), torch.bincount(code, minlength=256)])
+
+        totals = sum(
+            over_chunks(encode, len(values), values.device),
+            torch.zeros(2, 256, dtype=torch.float64, device=values.device),
+        )
         return cls(codes, (totals[0] / totals[1].clamp(min=1)).float())
 
 

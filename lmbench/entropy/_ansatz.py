@@ -17,8 +17,10 @@ Floats = NDArray[np.float64]
 FORMULAS = {"power": "h + A n^-g", "stretched": "exp(h' + A n^-g), h = exp(h')"}
 FEWEST = 5  # points: three parameters, and two to go wrong
 LEAST = FEWEST - 1  # points that are left where the first ones do not follow the law
-WORST = 0.01  # root mean square of the relative residuals beyond which a law does not fit
+WIDEST = 0.6  # of what is below the last point: an interval beyond it says nothing
+WORST = 0.02  # root mean square of the relative residuals beyond which a law does not fit
 REPLICATES = 400
+REACH = 4  # times what a copy has fallen: as far as its fall is followed beyond the data
 _EXPONENTS = np.geomspace(0.02, 8.0, 500)
 _TINY = 1e-6
 
@@ -69,9 +71,11 @@ def extrapolate(sizes: Floats, values: Floats, replicates: Floats, ansatz: Ansat
     power: h + A n^(beta - 1), Hilberg's (1990) law with a rate; stretched: exp(A n^(beta - 1) + h'), f_3 of Takahira,
     Tanaka-Ishii & Debowski (2016); here g = 1 - beta. For every g of a fine grid, 0.02 to 8, h >= 0 and A >= 0 of
     least squares (of relative residuals, or of those of the logarithm) are known in closed form; the best g is the
-    fit, without a start to choose. The law begins at the first point from which it is off by `WORST` at most. An
+    fit, without a start to choose. The law begins at the first point from which it is off by `WORST` at most,
+    or by no more than the sampling error. An
     interval is made of fits to the replicates, each from a point that is drawn at random among those from there on, as
-    long as `LEAST` are left: it has the sampling error, and how much depends on where the law is taken to begin.
+    long as `LEAST` are left: it has the sampling error, and how much depends on where the law is taken to begin. No
+    copy is taken to fall by more than 4 times what the points have fallen that are fitted, and 2 %.
 
     Raises LmbenchError, with the reason, where the curve does not carry the answer: fewer than `FEWEST` points, a
     curve that rises beyond its sampling error, a law that fits none of its ends, h at its bound of 0, g at its least
@@ -82,14 +86,17 @@ def extrapolate(sizes: Floats, values: Floats, replicates: Floats, ansatz: Ansat
     if not (values > _TINY).all():
         raise LmbenchError("the curve comes down to 0 itself, and there is nothing to extrapolate")
     _check_falling(sizes, values, replicates)
-    first = _first(sizes, values, ansatz)
+    first = _first(sizes, values, replicates, ansatz)
     starts = np.random.default_rng(seed).integers(first, len(sizes) - LEAST + 1, len(replicates))
     drawn = zip(starts, np.maximum(replicates, _TINY), strict=True)
     fits = np.array([_fit(sizes[start:], copy[start:], ansatz) for start, copy in drawn])
     limit, amplitude, exponent, error = _fit(sizes[first:], values[first:], ansatz)
+    fallen = np.maximum(0.0, replicates[np.arange(len(starts)), starts] - replicates[:, -1])
+    # where a copy is level, the least slope would do for a fall to 0, far beyond the data
+    fits[:, 0] = np.maximum(fits[:, 0], replicates[:, -1] - REACH * fallen - WORST * values[-1])
     low, high = np.quantile(fits[:, 0], [0.025, 0.975])
     falls = amplitude * sizes[first] ** -exponent > 0.01 * values[-1]
-    if limit < 1e-3 * values[-1]:
+    if limit < 0.02 * values[-1]:
         raise LmbenchError("the fitted limit is at its bound of 0: the curve does not level off where it can be seen")
     if falls and exponent <= _EXPONENTS[1]:
         raise LmbenchError("the curve falls like a logarithm as far as it can be seen, and no limit can be told")
@@ -98,7 +105,7 @@ def extrapolate(sizes: Floats, values: Floats, replicates: Floats, ansatz: Ansat
             f"the fitted limit, {limit:.3f}, is further below the last point, {values[-1]:.3f}, than all that the "
             "curve has fallen"
         )
-    if high - low > 0.75 * values[-1]:
+    if high - low > WIDEST * values[-1]:
         raise LmbenchError(
             f"the limit may be anything from {low:.3f} to {high:.3f}, which is most of what is below the last point"
         )
@@ -115,9 +122,11 @@ def extrapolate(sizes: Floats, values: Floats, replicates: Floats, ansatz: Ansat
     )
 
 
-def _first(sizes: Floats, values: Floats, ansatz: Ansatz) -> int:
+def _first(sizes: Floats, values: Floats, replicates: Floats, ansatz: Ansatz) -> int:
+    spread = replicates.std(axis=0) / values
     for start in range(len(sizes) - LEAST + 1):
-        if _fit(sizes[start:], values[start:], ansatz)[3] <= WORST:
+        noise = math.sqrt(float(np.mean(spread[start:] ** 2)))
+        if _fit(sizes[start:], values[start:], ansatz)[3] <= max(WORST, noise):
             return start
     raise LmbenchError(f"the law is off by more than {WORST:.0%} wherever it is taken to begin")
 

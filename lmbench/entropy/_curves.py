@@ -58,7 +58,7 @@ def conditional_entropies(symbols: Symbols, order: int, coverage: float, progres
     Miller-Madow's correction. A replicate weighs the blocks of the text by how often they were drawn, the counts held
     fixed, and so moves all F_n together; since the correction may leave part of the plug-in value's first-order bias,
     (K_n - K_(n-1)) / 2N, a share of it, drawn from 0 to 1, is added to all of them. Raises LmbenchError for fewer
-    than 2 symbols.
+    than 2 symbols, and where not even these are covered.
     """
     if len(symbols) < 2:
         raise LmbenchError(f"F_n needs at least 2 symbols, the text has {len(symbols)}; give more text")
@@ -73,6 +73,8 @@ def conditional_entropies(symbols: Symbols, order: int, coverage: float, progres
             windows = np.ones(len(found.positions), dtype=np.int64)
             sums.append(block_sums_at(found.positions, len(symbols), found.surprisals(), windows))
             task.advance()
+    if not values:
+        raise LmbenchError("not even single symbols are seen often enough; give more text, or smaller units")
     stacked = np.array(sums).reshape(len(sums), -1, 2)  # [n, blocks, 2]
     rng = np.random.default_rng(seed)
     blocks = stacked.shape[1]

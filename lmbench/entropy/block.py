@@ -41,7 +41,9 @@ class Block:
     windows, whose mean is the plug-in F_n, by a delete-a-block jackknife with the counts held
     fixed (the influence function of entropy is -log p); upwards it is longer by the first-order
     bias of the plug-in value, (K_n - K_(n-1)) / 2N nats, as a correction may leave part of that. It
-    is an interval for F_n: it does not reach down to what symbols further back would tell.
+    is an interval for F_n: it does not reach down to what symbols further back would tell. On sources
+    of known rate (results/reference/calibration.md) 205 of 311 intervals held the rate: all on
+    uniform draws, none on a context-free grammar, where F_n is 0.10 bits above it at 1,000,000 symbols.
 
     Worked example, "abababa": of 6 bigrams ab and ba occur 3 times each, H_2 = 1 bit; their
     first symbols a and b 3 times each, H_1 = 1 bit; F_2 = 0.

@@ -20,6 +20,9 @@ class Bz2:
     Each block is sorted for itself, so that nothing can be told beforehand: there is no code after the
     training text. A stream has 4 bytes of header, and a checksum of 4 for each block and for the whole.
 
+    Alone, on 1,000,000 symbols of sources of known rate, it is between 0.00 (a period) and 0.54 bits a symbol
+    (draws by Zipf's law) above the rate (results/reference/calibration.md).
+
     Args:
         level: block size in units of 100 kB, 1 to 9
         code: alone (the test text given nothing) or online (training and test text, given nothing)

@@ -28,7 +28,8 @@ class Lz78:
     length of the pointers that name them. Training and test text are read as one stream,
     documents end to end. The value converges very slowly, with a bias of either sign: a large
     alphabet, whose new symbols the pointers leave out, pulls it down, and memory pushes it up. One
-    parsing is one number: there is no interval.
+    parsing is one number: there is no interval. At 1,000,000 symbols the bias goes from -0.36 bits (26
+    uniform symbols) to +0.33 (a context-free grammar; results/reference/calibration.md).
 
     Worked example, "aababbbab": a | ab | abb | b | ab, c = 5 (the last phrase is cut short by the
     end), h = 5 * 2.3219 / 9 = 1.29 bits.

@@ -21,6 +21,9 @@ class Lzma:
     training text the older .lzma format stands in, which is one run of the range coder: counted is what
     follows the beginning that the streams with and without the test text share, and 8 bytes for its length.
 
+    Alone, on 1,000,000 symbols of sources of known rate, it is between 0.00 (a period) and 0.42 bits a symbol
+    (a context-free grammar) above the rate (results/reference/calibration.md).
+
     Args:
         preset: 0 to 9, the dictionary's size (64 MiB at 9)
         extreme: spend more time, as `xz --extreme` does

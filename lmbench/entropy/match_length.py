@@ -36,7 +36,10 @@ class MatchLength:
     have (for suffix trees: Szpankowski 1993). Averaging by `slope` does without it: L_i is
     regressed on log2 i, and h = 1 / slope, at the price of more spread.
 
-    The interval is a delete-a-block jackknife of the average. It measures the spread alone.
+    The interval is a delete-a-block jackknife of the average. It measures the spread alone. On sources of
+    known rate (results/reference/calibration.md) it held the rate in 36 of 364 samples with
+    `lengths`, 83 of 364 with `rates` and 262 of 298 with `slope`; on a hidden Markov source the bias at 1,000,000
+    symbols was -0.227, -0.133 and -0.009 bits.
 
     Worked example, "abaab": i = 2, 3, 4 have L = 2, 3, 2; L / log2 i = 2, 1.893, 1; h = 0.6132 bits.
 

@@ -20,6 +20,9 @@ class Zlib:
     A stream has 2 bytes of header and 4 of checksum (RFC 1950). After the training text, of which the
     last 32 KiB can be pointed at, the header belongs to what both sides have.
 
+    Alone, on 1,000,000 symbols of sources of known rate, it is between 0.01 (a period) and 0.62 bits a symbol
+    (a context-free grammar) above the rate (results/reference/calibration.md).
+
     Args:
         level: compression level, 0 to 9
         code: alone (the test text given nothing), primed (given the training text) or online (both, given nothing)

@@ -21,6 +21,9 @@ class Zstd:
     A frame has up to 18 bytes of header and here no checksum (RFC 8878). After the training text the
     header belongs to what both sides have.
 
+    Alone, on 1,000,000 symbols of sources of known rate, it is between 0.00 (a period) and 0.43 bits a symbol
+    (a context-free grammar) above the rate (results/reference/calibration.md).
+
     Args:
         level: compression level, 1 to 22
         code: alone (the test text given nothing), primed (given the training text) or online (both, given nothing)

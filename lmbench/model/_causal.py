@@ -37,9 +37,10 @@ class Causal(Net):
     def __init__(self, model: Any, begin: int, end: int, context: int | None) -> None:
         super().__init__()
         self.model = model
+        self.config = model.config.get_text_config()
         self.begin, self.end = begin, end
         self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
-        longest = longest_context(model.config)
+        longest = longest_context(self.config)
         if context is not None and longest is not None and context > longest:
             raise UsageError(f"pretrained: context {context} is more than the {longest} positions that the model has")
         self.row = self.context = context or min(longest or LONGEST, LONGEST)
@@ -50,17 +51,16 @@ class Causal(Net):
         return {"input_ids": read, "attention_mask": torch.ones_like(read), "use_cache": False}
 
     def _head_is_all(self) -> bool:
-        """Whether the logits are the output matrix times the last vectors: some models scale or bound them, too."""
+        """Whether the logits are what `logits` makes of the last vectors; where they are not, `hidden` gives the logits
+        themselves, which takes more memory."""
         was = self.training
         self.eval()
         with torch.inference_mode():
             ids = torch.arange(min(7, self.vocabulary), device=self.model.device)[None]
             inputs = self._read(ids)
             hidden = self.model.base_model(**inputs)[0]
-            same = hidden.shape[-1] == self.model.get_output_embeddings().weight.shape[1]
-            close = same and torch.allclose(
-                self.model.get_output_embeddings()(hidden).float(), self.model(**inputs).logits.float(), atol=1e-4
-            )
+            fits = hidden.shape[-1] == self.model.get_output_embeddings().weight.shape[1]
+            close = fits and torch.allclose(self._from_hidden(hidden), self.model(**inputs).logits.float(), atol=1e-4)
         self.train(was)
         return bool(close)
 
@@ -71,8 +71,15 @@ class Causal(Net):
         return found
 
     def logits(self, hidden: Tensor) -> Tensor:
-        found: Tensor = hidden if self.whole else self.model.get_output_embeddings()(hidden)
-        return found.float()
+        return hidden.float() if self.whole else self._from_hidden(hidden)
+
+    def _from_hidden(self, hidden: Tensor) -> Tensor:
+        """The output matrix, and what some models do after it: multiply, divide, or bound smoothly."""
+        logits: Tensor = self.model.get_output_embeddings()(hidden).float()
+        logits = logits * (getattr(self.config, "logit_scale", None) or 1.0)
+        logits = logits / (getattr(self.config, "logits_scaling", None) or 1.0)
+        cap = getattr(self.config, "final_logit_softcapping", None)
+        return logits if cap is None else cap * torch.tanh(logits / cap)
 
     def forward(self, ids: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
         return F.cross_entropy(self.logits(self.hidden(ids)).flatten(0, 1), targets.flatten())
@@ -81,8 +88,7 @@ class Causal(Net):
         return [p for p in super().matrices() if p.requires_grad and p is not self.model.get_output_embeddings().weight]
 
     def attention_flops(self, length: int) -> int:
-        config = self.model.config
-        return 4 * int(config.num_hidden_layers) * int(config.hidden_size) * length
+        return 4 * int(self.config.num_hidden_layers) * int(self.config.hidden_size) * length
 
     def costs(self, length: int) -> dict[str, int]:
         """As `Net.costs`, of what is trained: two operations for each weight forward, two for the gradient of what it
@@ -149,7 +155,7 @@ def merge(net: Causal, adapted: Any) -> None:
 
 def blocks_of(model: Any) -> nn.ModuleList:
     """The list of the model's layers. Raises LmbenchError where it has none that can be told."""
-    wanted = int(model.config.num_hidden_layers)
+    wanted = int(model.config.get_text_config().num_hidden_layers)
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == wanted:
             return module

@@ -68,6 +68,8 @@ class Model(Protocol):
     3. Changing the future leaves the past's log-probabilities as they were.
     4. Same seed, same machine: same numbers; saved and loaded: the same numbers.
     5. Never NaN, never -inf unless `card.smoothed` is False.
+
+    Of a model with `card.own_tokens` there is no `next_log_probs`, and 3 holds of whole documents.
     """
 
     card: ModelCard

@@ -7,6 +7,7 @@ import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -123,6 +124,7 @@ class Pretrained:
         self.card = ModelCard(own_tokens=True, dtype="float32")
         self._net: Causal | None = None
         self._tokenizer: Any = None
+        self._origin: dict[str, str | None] | None = None
 
     @staticmethod
     def trains(options: Mapping[str, Any]) -> bool:
@@ -145,6 +147,7 @@ class Pretrained:
 
         Raises LmbenchError where it cannot be loaded or the tokens have lost text, KeyboardInterrupt on Ctrl-C.
         """
+        self._origin = None
         self._tokenizer = load_tokenizer(self.name, self.revision)
         if self.mode == "scratch":
             model = untrained(self.name, self.revision, self.runtime.seed)
@@ -214,7 +217,8 @@ class Pretrained:
             "validation text": held_out.hash,
         })  # fmt: skip
         loop.run(self._label, progress)
-        if self.mode == "finetune" and before is not None and loop.state.best is not None and loop.state.best > before:
+        best = loop.state.best
+        if self.mode == "finetune" and before is not None and best is not None and best >= before:
             put(net, kept, "the pretrained weights")
             loop.state.notes.append("training did not lower the validation loss: the weights are those it began with")
         costs = net.costs(length)
@@ -239,10 +243,15 @@ class Pretrained:
 
     def _source(self) -> dict[str, str | None]:
         """Which model it is: its name and what tells one version of it from another."""
-        path = Path(self.name)
-        if path.is_dir():
-            return {"name": str(path.resolve()), "revision": _hash_of(path, weights=self.mode != "scratch")}
-        return {"name": self.name, "revision": getattr(self.net.model.config, "_commit_hash", None)}
+        if self._origin is None:
+            path = Path(self.name)
+            if path.is_dir():
+                revision = _hash_of(path, weights=self.mode != "scratch")
+                self._origin = {"name": str(path.resolve()), "revision": revision}
+            else:
+                revision = getattr(self.net.model.config, "_commit_hash", None)
+                self._origin = {"name": self.name, "revision": revision}
+        return self._origin
 
     def _describe(self) -> None:
         net = self.net
@@ -262,7 +271,12 @@ class Pretrained:
             stride=self.stride,
             own_tokens=True,
             dtype="float32",
-            training={"mode": self.mode, **self._source(), "architecture": type(net.model).__name__},
+            training={
+                "mode": self.mode,
+                **self._source(),
+                "architecture": type(net.model).__name__,
+                "transformers": version("transformers"),
+            },
             notes=notes,
         )
 
@@ -330,6 +344,7 @@ class Pretrained:
             options = {key: config[key] for key in ("mode", "context", "end", "stride")}
             model = cls(config["name"], **options, runtime=Runtime(device=device))
             revision = config["revision"]
+            model._origin = {"name": config["name"], "revision": revision}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LmbenchError(f"{path}: not a whole saved model ({error}); fit it again") from error
         trained, local = model.mode != "zero_shot", Path(model.name).is_dir()

@@ -43,10 +43,10 @@ class Example:
 class Concordance:
     """`tokens`: the token sequences that were looked for. `followed`: occurrences with something after them.
 
-    `given`: how often something follows the phrase without its last token; `probability`: in what share of those that
-    token does, None where `given` is 0. `types`: distinct tokens after the phrase. `sparse`: one token has all the
-    count. Where the phrase does not occur, `suffix` is the longest end of it that does, and what follows and
-    the examples are of that; None where the phrase occurs.
+    `given`: how often something follows `context`, the phrase without its last token; `probability`: in what share of
+    those that token does, None where `given` is 0. `types`: distinct tokens after the phrase. `sparse`: one
+    token has all the count. Where the phrase does not occur, `suffix` is the longest end of it that does, and
+    what follows and the examples are of that; None where the phrase occurs.
     """
 
     phrase: str
@@ -54,6 +54,7 @@ class Concordance:
     count: int
     training_tokens: int
     unknown: int
+    context: str = ""
     given: int = 0
     suffix: str | None = None
     suffix_count: int = 0
@@ -102,6 +103,7 @@ def concordance(
         count=count,
         training_tokens=len(index) - 1,
         unknown=unknown,
+        context=tokenizer.decode(np.array(variants[0][:-1], dtype=np.int64)),
         given=sum(_followed(index, variant[:-1]) for variant in variants),
         suffix=suffix,
         suffix_count=suffix_count,

@@ -107,6 +107,7 @@ def entropy_panel(
         rows=beside.rows if beside else [],
         entropy=[*truth_of(job.corpus), *_coded(beside)],
         failures=refused,
+        shannon=beside.shannon if beside else [],
     )
     record = _estimated(job, record, progress, on_estimate)
     if not record.entropy:

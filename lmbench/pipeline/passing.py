@@ -30,10 +30,11 @@ def with_passes(record: Record, valid: Tokens, folder: Path) -> Record:
 
 
 def crossing(points: Sequence[dict[str, Any]], level: float) -> dict[str, float] | None:
-    """Where a learning curve first comes down to `level`, in a straight line between two validations.
+    """Where a learning curve first comes down to `level`, in a straight line between two validations over the logarithm
+    of the cost.
 
     `points` have `valid`, `tokens`, `seconds` and `flops`. The first validation counts as it is: what was before it
-    is not known. Valid 3, 1 at 10, 20 seconds, level 2: 15 seconds. None where it stays above.
+    is not known. Valid 3, 1 at 10, 40 seconds, level 2: 20 seconds. None where it stays above.
     """
     for index, point in enumerate(points):
         if point["valid"] > level:
@@ -41,8 +42,13 @@ def crossing(points: Sequence[dict[str, Any]], level: float) -> dict[str, float]
         before = points[index - 1] if index else point
         fall = before["valid"] - point["valid"]
         share = (before["valid"] - level) / fall if fall > 0 else 1.0
-        return {key: before[key] + share * (point[key] - before[key]) for key in ("tokens", "seconds", "flops")}
+        return {key: _between(before[key], point[key], share) for key in ("tokens", "seconds", "flops")}
     return None
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """At `share` of the way on a logarithmic axis; on a plain one from 0, which has no place on the other."""
+    return float(low ** (1 - share) * high**share) if low > 0 else share * high
 
 
 def _passes(row: Row, known: dict[str, NDArray[np.float64]], valid: Tokens) -> list[Pass]:

@@ -17,6 +17,7 @@ from lmbench.pipeline.job import Job, Plan, card_of, prepare
 from lmbench.pipeline.passing import with_passes
 from lmbench.pipeline.prequential import code_length_of, coded, coded_models
 from lmbench.pipeline.rows import estimates_of, row_of, truth_of
+from lmbench.pipeline.sweep import size_sweeps
 from lmbench.pipeline.team import Team, leading
 from lmbench.progress import Progress, Silent
 from lmbench.report.page import write_page
@@ -118,6 +119,8 @@ def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
                 whole.show(str(spec))
                 record = _with(record, _outcome(spec, partial(estimates_of, job, spec, progress)), folder, on_row)
                 whole.advance()
+        for found in size_sweeps(record):
+            record = _with(record, [found] if isinstance(found, Entropy) else found, folder, on_row)
         record = with_passes(_compared(job, record, folder), job.valid, folder)
         record = record.model_copy(update={"status": "complete"})
         store.write_record(folder, record)

@@ -23,7 +23,7 @@ class Published:
 PUBLISHED = (
     Published("Shannon 1951", 0.6, 1.3, "people guess letters, 100 known; 27 symbols"),
     Published("Cover & King 1978", 1.3, 1.3, "people bet on letters, “approximately 1.3”; 27 symbols"),
-    Published("Brown et al. 1992", 1.75, 1.75, "word trigram model, an upper bound; printed English"),
+    Published("Brown et al. 1992", 1.75, 1.75, "word trigram model, upper bound"),
 )
 
 

@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 RESAMPLES = 2000
 SINGLE = 32  # ranks that are kept apart; further ones are put together, eight groups to an octave
 TIE = 1e-9  # nats: what is nearer than this is no preference
+FEW = 500  # symbols below which an interval is narrower than it says, see `bounds`
 _GROUPS = 8
 _SPANS = 100
 _SHORTEST = 5  # symbols in a span

@@ -30,9 +30,8 @@ class Additive:
 
     def __init__(self, alpha: float = 0.1) -> None:
         if not 0 < alpha <= _LARGEST:
-            raise UsageError(
-                f"additive: alpha must be above 0 and at most {_LARGEST:g}, not {alpha}; for alpha = 0 use maximum_likelihood"
-            )
+            allowed = f"above 0 and at most {_LARGEST:g}"
+            raise UsageError(f"additive: alpha must be {allowed}, not {alpha}; for alpha = 0 use maximum_likelihood")
         self.alpha = alpha
 
     def choose(self, counts: NgramCounts, valid: Tokens) -> Choice:

@@ -16,6 +16,7 @@ from lmbench.structure.pairs import Sequence, correlation, mutual_information
 
 _DISTANCES = 40
 _SHUFFLES = 5
+_LONG = 10_000_000  # symbols of text from which on 2 shuffles do: their spread is small, and pooled over distances
 _FEWEST = 100  # symbols
 _FIT = 4  # points
 
@@ -76,15 +77,17 @@ def dependence(text: Sequence, progress: Progress, seed: int = 0) -> Dependence:
     """Mutual information and correlation of symbols at distances from 1, log-spaced, to about a tenth of the text.
 
     The plug-in value has a bias that depends on the alphabet and the number of pairs; it is measured on 5 shuffled
-    texts at every distance. A pair never crosses documents. Raises LmbenchError for fewer than 100 symbols.
+    texts at every distance (2 where the text is longer than 10 million symbols). A pair never crosses documents. Raises
+    LmbenchError for fewer than 100 symbols.
     """
     if len(text) < _FEWEST:
         raise LmbenchError(f"structure needs {_FEWEST} symbols, the text has {len(text)}; give more text")
     distances = _distances(text)
     rng = np.random.default_rng(seed)
-    measured = np.zeros((1 + _SHUFFLES, len(distances), 2))
+    shuffles = _SHUFFLES if len(text) <= _LONG else 2
+    measured = np.zeros((1 + shuffles, len(distances), 2))
     with progress.task("dependence at a distance", measured.shape[0] * len(distances)) as task:
-        for turn in range(1 + _SHUFFLES):
+        for turn in range(1 + shuffles):
             read = text if turn == 0 else text.shuffled(rng)
             for place, distance in enumerate(distances):
                 joint = read.joint(distance)
@@ -108,10 +111,11 @@ def _distances(text: Sequence) -> list[int]:
 
 def _curve(distances: list[int], measured: Floats, weight: Floats, subtract: bool) -> Curve:
     """Shuffled values times `weight` have the same spread at every distance, and are pooled for the band."""
+    shuffles = len(measured) - 1
     shuffled = measured[1:].mean(axis=0)
     residuals = (measured[1:] - shuffled) * weight
-    spread = math.sqrt(float((residuals**2).sum()) / ((_SHUFFLES - 1) * len(distances)))
-    band = 1.96 * spread * math.sqrt(1 + 1 / _SHUFFLES) / weight
+    spread = math.sqrt(float((residuals**2).sum()) / ((shuffles - 1) * len(distances)))
+    band = 1.96 * spread * math.sqrt(1 + 1 / shuffles) / weight
     values = measured[0] - shuffled if subtract else measured[0]
     above = values > 2 * band if subtract else values > shuffled + 2 * band
     count = len(above) if above.all() else int(np.argmin(above))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,8 @@ from lmbench.entropy._symbols import Symbols
 
 _PER_CELL = 10  # symbols of text for each cell of the table
 _MOST = 512  # symbols of the reduced alphabet
-_CHUNK = 1 << 22
+_CHUNK = 1 << 18  # pairs at once: what the processor's cache holds
+_LONG = 10_000  # symbols of a document, on average, from which on they are read one by one
 
 Floats = NDArray[np.float64]
 
@@ -56,16 +58,18 @@ class Sequence:
         "abab" at distance 1: ab twice, ba once.
         """
         counts = np.zeros(self.size**2, dtype=np.int64)
-        whole = len(self.documents) == 1
+        few = len(self.documents) <= max(1, len(self) // _LONG)
         bounds = np.append(self.documents, len(self))
-        for start in range(0, len(self) - distance, _CHUNK):
-            stop = min(start + _CHUNK, len(self) - distance)
-            keys = self.codes[start:stop].astype(np.int64) * self.size
-            keys += self.codes[start + distance : stop + distance]
-            if not whole:
-                places = np.arange(start, stop)
-                keys = keys[bounds[np.searchsorted(bounds, places, "right")] > places + distance]
-            counts += np.bincount(keys, minlength=len(counts))
+        # few documents are read one by one; of many, the pairs that cross from one to another are left out
+        for begin, end in pairwise(bounds.tolist() if few else [0, len(self)]):
+            for start in range(begin, end - distance, _CHUNK):
+                stop = min(start + _CHUNK, end - distance)
+                keys = self.codes[start:stop].astype(np.intp) * self.size
+                keys += self.codes[start + distance : stop + distance]
+                if not few:
+                    places = np.arange(start, stop)
+                    keys = keys[bounds[np.searchsorted(bounds, places, "right")] > places + distance]
+                counts += np.bincount(keys, minlength=len(counts))
         return counts.reshape(self.size, self.size)
 
 

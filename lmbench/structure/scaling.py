@@ -99,6 +99,8 @@ def decay_exponent(symbols: Symbols, text: Tokens, progress: Progress, seed: int
     try:
         curve = conditional_entropies(symbols, ORDER, COVERAGE, progress, seed)
     except LmbenchError as error:
+        if len(text) >= _SHORTEST:
+            return _of_losses(text, progress, seed)
         return Exponent(None, None, 0.0, str(error), [], [])
     if len(curve.sizes) <= _FEWEST and len(text) >= _SHORTEST:
         return _of_losses(text, progress, seed)

@@ -39,6 +39,8 @@ class Pretrained:
     would put before a text is left away, so that the ids stand for the text and no more. Special
     tokens written out in a text are ordinary text. Whether the ids give the text back is checked
     on every text encoded: where they do not, no figure per byte is made.
+    Every model of the run is then fitted on its tokens; the model `pretrained` is another thing, somebody else's
+    weights, which reads the text by its own tokenizer whatever the run's is.
 
     Args:
         path: A `tokenizer.json`, or a folder with one in it.

@@ -254,7 +254,7 @@ class Loop:
             self.state.losses.append(loss)
         elif not self.state.done:
             self.state.done = True
-            kept = "the best weights before that are kept" if self.state.best is not None else "nothing was learnt"
+            kept = "the best weights before that are kept" if self.state.best_tokens else "nothing was learnt"
             self.state.notes.append(
                 f"training stopped at step {self.state.step}, where the loss was no longer finite: {kept}; "
                 f"lower learning_rate (now {self.training.learning_rate:g})"
@@ -290,7 +290,7 @@ class Loop:
             }
         )
         state.losses = []
-        if loss is None or (math.isfinite(loss) and (state.best is None or loss < state.best)):
+        if _all_finite(self.net) if loss is None else math.isfinite(loss) and (state.best is None or loss < state.best):
             state.best, state.best_tokens, state.since_best = loss, state.tokens, 0
             self.best = _copy(self.net)
             return
@@ -354,6 +354,10 @@ class Loop:
 
 def _copy(net: Net) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in checkpoint.tensors_of(net).items()}
+
+
+def _all_finite(net: Net) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in checkpoint.tensors_of(net).values())
 
 
 def _use_gpu(devices: list[int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from lmbench import store
 from lmbench.cli.main import make_app
 from lmbench.pipeline import Plan, Run, run
 from lmbench.pipeline.guessing import passage_of, read_guesses
+from lmbench.report.section.shannon import caption
 
 APP = make_app()
 LINES = "猫である。\n吾輩は猫\n"
@@ -186,33 +188,36 @@ def test_passages_are_drawn_with_their_context_and_cut_at_documents() -> None:
     assert passage_of(documents, None, 0, 30, 100)[1] == "klmnopqrst" * 3
 
 
-@pytest.mark.skipif(not hasattr(os, "forkpty"), reason="no pseudo-terminals here")
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="no pseudo-terminals here")
 def test_by_keys_on_a_terminal(english: Path, tmp_path: Path) -> None:
     arguments = ["guess", str(english), "--alphabet", "27", "--length", "6", "--out", str(tmp_path)]
     code = "from lmbench.cli.main import main; main()"
-    pid, terminal = os.forkpty()
-    if pid == 0:
-        os.execv(sys.executable, [sys.executable, "-c", code, *arguments])
+    terminal, other = os.openpty()
     shown = b""
 
     def wait_for_a_screen() -> None:
         nonlocal shown
-        end, before = time.monotonic() + 60, shown.count(b"press a key")
+        end, before = time.monotonic() + 20, shown.count(b"press a key")
         while time.monotonic() < end and shown.count(b"press a key") == before:
             if select.select([terminal], [], [], 0.2)[0]:
                 shown += os.read(terminal, 4096)
 
-    wait_for_a_screen()
-    passage = read_guesses(only(tmp_path)).passage
-    wrong = next(letter for letter in "zqx" if letter != passage[0])
-    for key in (b"\x1b[A", wrong.upper().encode(), wrong.encode(), passage[0].encode(), b"?", b"\x12"):
-        os.write(terminal, key)
-        wait_for_a_screen()
-    os.write(terminal, b"\x03")
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    os.close(terminal)
+    with subprocess.Popen([sys.executable, "-c", code, *arguments], stdin=other, stdout=other, stderr=other) as child:
+        os.close(other)
+        try:
+            wait_for_a_screen()
+            passage = read_guesses(only(tmp_path)).passage
+            wrong = next(letter for letter in "zqx" if letter != passage[0])
+            for key in (b"\x1b[A", wrong.upper().encode(), wrong.encode(), passage[0].encode(), b"?", b"\x12"):
+                os.write(terminal, key)
+                wait_for_a_screen()
+            os.write(terminal, b"\x04")
+            status = child.wait(timeout=20)
+        finally:
+            child.kill()
+            os.close(terminal)
     record = read_guesses(only(tmp_path))
-    assert status == 130
+    assert status == 0
     assert [(letter.before, letter.ties) for letter in record.letters] == [(1, 1), (0, 27), (0, 27)]
     assert f"{wrong} is wrong (1)".encode() in shown
     assert f"{wrong} was wrong before: not counted".encode() in shown
@@ -239,6 +244,10 @@ def test_shannon_prints_keeps_and_draws_the_bounds(char_run: Run) -> None:
     assert "Shannon 1951" in page
     assert (char_run.folder / "report-shannon.png").exists()
     assert lmbench("report", char_run.folder).exit_code == 0
+    assert "one person's guesses" in caption(record)
+    japanese = record.card.test.model_copy(update={"bytes": 3 * record.card.test.characters})
+    elsewhere = record.model_copy(update={"card": record.card.model_copy(update={"test": japanese})})
+    assert "one person's guesses" not in caption(elsewhere)
 
 
 @pytest.mark.parametrize("wrong", ["a", "", "1,-2", "1;2"])

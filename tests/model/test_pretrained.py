@@ -61,6 +61,19 @@ def test_the_total_of_a_document_is_that_of_the_library_itself(kind: str) -> Non
     assert line.sum() == pytest.approx(by_transformers(folder, "abc a\n", newline_ends=True), abs=1e-4)
 
 
+def test_models_that_bound_their_logits_and_models_that_do_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gemma 2 bounds them, which is known; where something else is done the logits are taken as they come."""
+    tokens = in_bytes(["abc a face"])
+    model = fitted(f"pretrained('{tiny('gemma2')}')")
+    assert not model.net.whole
+    bounded = model.log_probs(tokens)
+    assert bounded.sum() == pytest.approx(by_transformers(tiny("gemma2"), "abc a face"), abs=1e-4)
+    monkeypatch.setattr("lmbench.model._causal.Causal._from_hidden", lambda self, hidden: hidden[..., :1])
+    strange = fitted(f"pretrained('{tiny('gemma2')}')")
+    assert strange.net.whole
+    assert strange.log_probs(tokens) == pytest.approx(bounded, abs=1e-5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_totals_do_not_depend_on_how_the_run_cuts_the_text(kind: str) -> None:
     """The same documents in bytes and in tokens of three bytes; a document alone or among others."""
@@ -128,8 +141,9 @@ def test_finetuning_changes_what_it_says_and_learns(kind: str, part: str, tmp_pa
     assert sorted(path.suffix for path in (tmp_path / "weights").iterdir()).count(".safetensors") == 1
 
 
-def test_where_training_only_harms_the_weights_are_those_it_began_with() -> None:
-    folder = tiny("llama")
+def test_where_training_only_harms_the_weights_are_those_it_began_with(tmp_path: Path) -> None:
+    fitted(f"pretrained('{tiny('llama')}', mode=finetune, steps=30, learning_rate=0.02)").save(tmp_path)
+    folder = tmp_path / "weights"
     noise = in_bytes([bytes(np.random.default_rng(1).integers(33, 60, 500).tolist()).decode()])
     model = fitted(f"pretrained('{folder}', mode=finetune, steps=8, learning_rate=0.5)", train=noise)
     assert any("the weights are those it began with" in note for note in model.card.notes)
@@ -278,6 +292,7 @@ def test_a_run_with_one_has_bits_per_byte_and_nothing_per_token(small_text: Path
     assert row.ci95_bits_per_byte[0] < row.bits_per_byte < row.ci95_bits_per_byte[1]
     assert any("figures per token, and differences in them, do not" in note for note in row.notes)
     test = Tokens.load(done.folder / "test")
+    assert "Learning curves" in (done.folder / "report.html").read_text(encoding="utf-8")
     assert np.array_equal(load_model(done.folder, row).log_probs(test, Silent()), log_probs)
     app = make_app()
     shown = CliRunner().invoke(app, ["compare", "latest", "ngram", "pretrained", "--out", str(tmp_path)])

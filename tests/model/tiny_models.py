@@ -1,4 +1,4 @@
-"""A GPT-2 and a Llama of a few thousand weights, made with `transformers` itself and saved as the hub has them."""
+"""A GPT-2, a Llama and a Gemma 2 of a few thousand weights, made with `transformers` and saved as the hub has them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ TEXT = ["a bad cab", "ab abc", "face gag", "the deaf bee fed a cafe, a cabbage a
 
 @functools.cache
 def tiny(kind: str) -> str:
-    """The folder of a `gpt2` (one end-of-text token, byte-level BPE) or a `llama` (<s> and </s>, SentencePiece's
-    spaces, byte fallback), with random weights. Skips the test where transformers is not installed."""
+    """The folder of a `gpt2` (one end-of-text token, byte-level BPE) or a `llama` or `gemma2` (<s> and </s>,
+    SentencePiece's spaces, byte fallback), with random weights. Skips the test where transformers is not installed."""
     pytest.importorskip("transformers", reason="pip install 'lmbench[hub]'")
     os.environ["HF_HUB_OFFLINE"] = "1"
     folder = tempfile.mkdtemp(prefix=f"tiny-{kind}-")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what the library imports
-        (_gpt2 if kind == "gpt2" else _llama)(Path(folder))
+        _gpt2(Path(folder)) if kind == "gpt2" else _llama(Path(folder), kind)
     return folder
 
 
@@ -50,10 +50,16 @@ def _gpt2(folder: Path) -> None:
         GPT2LMHeadModel(config).save_pretrained(folder)
 
 
-def _llama(folder: Path) -> None:
+def _llama(folder: Path, kind: str) -> None:
     import torch
     from tokenizers import Tokenizer, decoders, models, normalizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import (
+        Gemma2Config,
+        Gemma2ForCausalLM,
+        LlamaConfig,
+        LlamaForCausalLM,
+        PreTrainedTokenizerFast,
+    )
 
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *"abcdefgh"]
     merges = [("a", "b"), ("▁", "a"), ("ab", "c"), ("e", "d")]
@@ -66,10 +72,14 @@ def _llama(folder: Path) -> None:
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
     ).save_pretrained(folder)
+    sizes = {
+        "vocab_size": len(vocabulary) + 3, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 32, "initializer_range": 0.3,
+        "bos_token_id": 1, "eos_token_id": 2,
+    }  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(2)
-        config = LlamaConfig(
-            vocab_size=len(vocabulary) + 3, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
-            num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=32, initializer_range=0.3,
-        )  # fmt: skip
-        LlamaForCausalLM(config).save_pretrained(folder)
+        if kind == "gemma2":
+            Gemma2ForCausalLM(Gemma2Config(**sizes, head_dim=8, final_logit_softcapping=2.0)).save_pretrained(folder)
+        else:
+            LlamaForCausalLM(LlamaConfig(**sizes)).save_pretrained(folder)

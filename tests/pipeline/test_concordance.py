@@ -69,6 +69,7 @@ def test_the_probability_of_the_last_token() -> None:
     assert (found.count, found.given, found.probability) == (3, 4, pytest.approx(3 / 4))
     found = asked("queen said", "word")
     assert (found.count, found.given, found.probability) == (2, 3, pytest.approx(2 / 3))
+    assert asked("the queen said", "word").context == "the queen"
     once = asked("queen", "word")
     assert (once.given, once.probability) == (once.training_tokens, pytest.approx(3 / once.training_tokens))
     assert asked("zebra queen", "char").probability is None

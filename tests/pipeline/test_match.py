@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from lmbench.runtime import Runtime
 from lmbench.spec import parse
 from lmbench.store import Row
 from lmbench.tokens import Tokens
+from lmbench.training import evaluation
 from lmbench.training.evaluation import validation_windows
 
 NET = "transformer(layers=1, heads=1, context=32, batch=256, patience=100)"
@@ -32,15 +34,18 @@ def small(text: Path, out: Path, **changes: Any) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def by_bytes(tmp_path_factory: pytest.TempPathFactory) -> pipeline.Run:
-    """A net as wide as the best n-gram's files allow, and the same net on tokens in random order."""
+def by_bytes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pipeline.Run]:
+    """A net as wide as the best n-gram's files allow, validated on a sample, and the same net on tokens in random
+    order."""
     out = tmp_path_factory.mktemp("match")
     generator = np.random.default_rng(3)
     words = ["".join(generator.choice(list("abcdefgh"), size=size)) for size in generator.integers(3, 8, 300)]
     (out / "words.txt").write_text(" ".join(generator.choice(words, size=6_000)), encoding="ascii")
     ngrams = ["ngram(order=2)", "ngram(order=1)", "ngram(order=4)"]
     plan = small(out / "words.txt", out, models=[NET, *ngrams], match="bytes", train_flops=2e9, shuffle_labels=True)
-    return pipeline.run(plan)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "_VALIDATION", {"cpu": 2_000})
+        yield pipeline.run(plan)
 
 
 def by_name(run: pipeline.Run) -> dict[str, Row]:
@@ -81,7 +86,9 @@ def test_a_net_passes_counts_on_the_same_validation_tokens(by_bytes: pipeline.Ru
     places = validation_windows(valid, 32, "cpu").targets()
     of_bigram = next(each for each in net.passes if each.model == "ngram(order=2)")
     kept = np.load(by_bytes.folder / rows["ngram(order=2)"].folder / VALID)
+    assert 1_900 < len(places) <= 2_000
     assert of_bigram.nats_per_token == pytest.approx(-kept[places].mean())
+    assert of_bigram.nats_per_token != pytest.approx(-kept.mean(), rel=1e-4)
 
 
 def test_a_net_with_tokens_of_its_own_is_held_to_the_whole_validation_text(by_bytes: pipeline.Run) -> None:
@@ -190,9 +197,11 @@ def test_order_of_work_and_who_trains_a_net() -> None:
 
 
 def test_crossings_worked_by_hand() -> None:
-    points = [{"valid": v, "seconds": s, "tokens": 10 * s, "flops": 100.0 * s} for v, s in ((3, 10), (1, 20), (2, 30))]
-    assert crossing(points, 2.0) == {"seconds": 15.0, "tokens": 150.0, "flops": 1500.0}
+    points = [{"valid": v, "seconds": s, "tokens": 10 * s, "flops": 100.0 * s} for v, s in ((3, 10), (1, 40), (2, 50))]
+    assert crossing(points, 2.0) == pytest.approx({"seconds": 20.0, "tokens": 200.0, "flops": 2000.0})
     assert crossing(points, 3.5) == {"seconds": 10.0, "tokens": 100.0, "flops": 1000.0}  # at its first validation
-    assert crossing(points, 1.0) == {"seconds": 20.0, "tokens": 200.0, "flops": 2000.0}
+    assert crossing(points, 1.0) == pytest.approx({"seconds": 40.0, "tokens": 400.0, "flops": 4000.0})
+    untrained = {"valid": 5, "seconds": 0.0, "tokens": 0, "flops": 0.0}  # a pretrained net before its first step
+    assert crossing([untrained, points[1]], 3.0) == {"seconds": 20.0, "tokens": 200.0, "flops": 2000.0}
     assert crossing(points, 0.9) is None
     assert crossing([], 1.0) is None

@@ -61,3 +61,18 @@ def test_blocks_belong_to_the_protocol() -> None:
         Plan(blocks=4).specs()
     with pytest.raises(UsageError, match="1 or more"):
         Plan(blocks=0, protocol="prequential").specs()
+
+
+def test_the_report_draws_the_code_block_by_block(run: Run) -> None:
+    from lmbench.report.section.code_length import CodeLength
+
+    figure = CodeLength().figure(run.record)
+    assert figure is not None
+    [plot] = figure.axes
+    drawn = [line for line in plot.lines if line.get_marker() == "o"]
+    ngram = run.record.entropy[1].curve
+    assert [line.get_label() for line in drawn] == ["uniform, prequential", "ngram(order=3), prequential"]
+    assert list(drawn[0].get_ydata()) == pytest.approx([math.log2(257)] * len(drawn[0].get_ydata()))
+    assert list(drawn[1].get_xdata()) == ngram["block_ends"]
+    assert CodeLength().figure(run.record.model_copy(update={"entropy": run.record.entropy[2:]})) is None
+    assert (run.folder / "report-code_length.png").exists()

@@ -23,7 +23,7 @@ MODELS = [
     "suffix",
     "uniform",
     "transformer(layers=1, width=16, heads=1, context=12, steps=6)",
-    "lstm(layers=1, width=8, row=8, steps=4)",
+    "lstm(layers=1, width=8, steps=4)",
 ]
 
 
@@ -153,5 +153,6 @@ def test_what_needs_the_training_text_is_left_out_where_it_is_gone(
     (folder / store.RECORD).write_text(json.dumps(content), encoding="utf-8")
     [made] = play(folder, gone, gone.rows[:1], [0, 2, 3], 50)
     assert [point.context for point in made.points] == [3]
-    assert len(made.notes) == 2
+    assert len(made.notes) == 3
+    assert "50 positions" in made.notes[2]
     assert "not at 0 tokens of context" in made.notes[0]

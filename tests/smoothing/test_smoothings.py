@@ -90,11 +90,11 @@ def test_additive_refuses_zero() -> None:
 
 @pytest.mark.parametrize(
     "smoothing",
-    ["additive(alpha=inf)", "additive(alpha=nan)", "additive(alpha=1e10)", "dirichlet(strength=inf)",
-     "pitman_yor(strength=inf)", "pitman_yor(strength=nan)", "stupid_backoff(factor=inf)"],
+    ["additive(alpha=inf)", "additive(alpha=1e999)", "additive(alpha=1e10)", "dirichlet(strength=1e999)",
+     "pitman_yor(strength=1e999)", "stupid_backoff(factor=1e999)"],
 )  # fmt: skip
 def test_what_is_no_amount_is_refused_in_one_line(smoothing: str) -> None:
-    with pytest.raises(UsageError, match="must be above") as caught:
+    with pytest.raises(UsageError, match=r"must be (above|a number)") as caught:
         models.make(f"ngram(smoothing={smoothing})")
     assert "\n" not in str(caught.value)
 

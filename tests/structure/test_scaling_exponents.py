@@ -73,9 +73,7 @@ def test_loss_of_a_model_that_learns_nothing_does_not_fall(text: Tokens) -> None
     found = loss_exponent(text, parse("uniform"), Silent())
     assert found.values == pytest.approx([math.log2(5) * len(text) / (len(text) - 1)] * len(found.values))
     learnt = loss_exponent(text, parse("ngram(order=3)"), Silent())
-    assert learnt.values[-1] < learnt.values[0]
-    assert learnt.value is not None
-    assert learnt.value > 0
+    assert max(learnt.values) < found.values[0]
 
 
 def test_the_whole_of_it_as_json_as_a_table_and_as_a_page(text: Tokens) -> None:

@@ -11,9 +11,11 @@ from lmbench.training import checkpoint
 from lmbench.training.optimiser import optimisers
 
 
-def stepped(width: int = 16, tied: bool = False) -> tuple[Transformer, list[torch.optim.Optimizer]]:
+def stepped(
+    width: int = 16, tied: bool = False, vocabulary: int = 8
+) -> tuple[Transformer, list[torch.optim.Optimizer]]:
     torch.manual_seed(0)
-    net = Transformer(8, layers=1, width=width, heads=2, context=8, tied=tied)
+    net = Transformer(vocabulary, layers=1, width=width, heads=2, context=8, tied=tied)
     made = optimisers(net, 0.01, 0.1, fused=False)
     ids = torch.arange(8)[None]
     net(ids, ids.roll(1, 1)).backward()
@@ -53,11 +55,14 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         checkpoint.load(tmp_path, net, made)
 
 
-def test_a_checkpoint_of_another_width_is_refused(tmp_path: Path) -> None:
-    net, made = stepped(width=16)
+@pytest.mark.parametrize("other", [{"width": 32}, {"vocabulary": 9}, {"tied": True}])
+def test_a_checkpoint_of_another_width_vocabulary_or_architecture_is_refused(
+    tmp_path: Path, other: dict[str, int]
+) -> None:
+    net, made = stepped()
     checkpoint.save(tmp_path, net, {}, made, {})
     with pytest.raises(LmbenchError, match="another architecture or vocabulary"):
-        checkpoint.load(tmp_path, *stepped(width=32))
+        checkpoint.load(tmp_path, *stepped(**other))  # type: ignore[arg-type]
 
 
 def test_a_disk_that_cannot_be_written_is_named(tmp_path: Path) -> None:

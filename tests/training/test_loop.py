@@ -196,6 +196,7 @@ def test_speed_is_that_of_steps_and_not_of_validations(monkeypatch: pytest.Monke
         return plain()
 
     monkeypatch.setattr(trained, "_validation_loss", slow)
+    monkeypatch.setattr("lmbench.training.loop.STALL", 1e9)  # not for being long, but for what they are
     state = trained.run("net", Silent())
     assert 0 < state.timed_steps < state.step
     assert trained.tokens_per_second is not None
@@ -237,6 +238,32 @@ def test_a_loss_that_is_no_longer_finite_ends_training_with_the_last_good_weight
     assert all(torch.isfinite(p).all() for p in trained.net.parameters())
     assert state.best is not None
     assert trained._validation_loss() == pytest.approx(state.best)
+
+
+def test_without_a_validation_text_too_the_weights_that_stay_are_finite() -> None:
+    """The step that spoils the weights has a finite loss itself; the copy taken right after it must not count."""
+    trained = made(valid=VALID.head(0))
+    plain, calls = trained.loss, []
+
+    def breaking(*batch: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return plain(*batch) * (float("nan") if len(calls) > 20 else 1.0)
+
+    due = trained._validate_when_due
+
+    def at_once(task: Any) -> None:
+        if len(calls) == 20:
+            with torch.no_grad():
+                next(trained.net.parameters()).fill_(float("nan"))
+            trained.state.validations = -1  # due now
+        due(task)
+
+    trained.loss, trained._validate_when_due = breaking, at_once  # type: ignore[method-assign]
+    state = trained.run("net", Silent())
+    assert state.curve[-1]["tokens"] == 20 * 8 * 16
+    assert state.best_tokens < 20 * 8 * 16
+    assert "the best weights before that are kept" in state.notes[0]
+    assert all(torch.isfinite(p).all() for p in trained.net.parameters())
 
 
 def test_where_validation_stops_falling_training_ends_early_with_the_best_weights() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,13 @@ __all__ = ["EntropyPanel"]
 
 _GROUPS = {
     "true rate": "the truth",
-    "lower bound": "lower bounds",
+    "lower bound": "Shannon’s lower bound, by models: it is one where guesses are ideal",
     "estimate": "estimates of the rate, or of F_n",
     "model": "cross-entropy of models",
     "adaptive model": "cross-entropy of adaptive models",
-    "upper bound": "code lengths, upper bounds",
+    "upper bound": "upper bounds: code lengths, Shannon’s game",
 }
+_NO_BOUNDS = ("estimate", "lower bound", "true rate")
 _LONGEST = 44  # characters of a name
 _NAME = 22  # columns that a name keeps, however narrow the terminal
 _HUMAN = "#718096"
@@ -45,7 +47,7 @@ class EntropyPanel:
         from rich.table import Table
         from rich.text import Text
 
-        lines = lines_of(record)
+        lines = panel_lines(record)
         if not lines:
             return None
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
@@ -62,7 +64,7 @@ class EntropyPanel:
         return Group(table, Text(f"{_ELSEWHERE}, bits/char: {known}", style="dim"))
 
     def html(self, record: Record) -> str | None:
-        lines = lines_of(record)
+        lines = panel_lines(record)
         if not lines:
             return None
         head = "".join(f"<th>{escape(header)}</th>" for header, _ in _COLUMNS)
@@ -81,7 +83,7 @@ class EntropyPanel:
         return page
 
     def figure(self, record: Record) -> Figure | None:
-        groups = _grouped([line for line in lines_of(record) if line.bits_per_character is not None])
+        groups = _grouped([line for line in panel_lines(record) if line.bits_per_character is not None])
         if not groups:
             return None
         known = PUBLISHED if looks_english(record) else ()
@@ -89,7 +91,7 @@ class EntropyPanel:
         headings = len(groups) + bool(known)
         figure, plot = draw.axes(9.0, 0.9 + 0.27 * rows + 0.34 * headings)
         plot.grid(False, axis="y")
-        place = 0.0
+        place = 0.6 if any(line.kind not in _NO_BOUNDS for _, lines in groups for line in lines) else 0.0
         ticks: list[tuple[float, str, str]] = []
         for kind, lines in groups:
             place = _heading(plot, place, _GROUPS.get(kind, kind), draw.COLOURS.get(kind, draw.INK))
@@ -110,8 +112,45 @@ class EntropyPanel:
         plot.set_ylim(place - 0.4, -0.6)
         low, high = plot.get_xlim()
         plot.set_xlim(0.0, high + 0.07 * (high - low))
-        plot.set_xlabel("bits per character of text", fontsize=9.5, color=draw.INK)
+        _floor(plot, groups)
+        plot.set_xlabel("bits per character of text; thick lines: 95 % intervals", fontsize=9.5, color=draw.INK)
         return figure
+
+
+def _floor(plot: Axes, groups: list[tuple[str, list[Line]]]) -> None:
+    """A line at the lowest upper bound: on this text the rate lies to its left, as far as bounds can tell."""
+    bounds = [
+        line.bits_per_character
+        for _, lines in groups
+        for line in lines
+        if line.kind not in _NO_BOUNDS and line.bits_per_character is not None
+    ]
+    if bounds:
+        plot.axvline(min(bounds), color=draw.INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.7, zorder=1)
+        plot.annotate(
+            "lowest upper bound", (min(bounds), 1.0), xycoords=("data", "axes fraction"), xytext=(-5, -3),
+            textcoords="offset points", ha="right", va="top", fontsize=8, color=draw.INK,
+        )  # fmt: skip
+
+
+def panel_lines(record: Record) -> list[Line]:
+    """The models and estimates, and of each model that played Shannon's game the bounds at its longest context."""
+    lines = lines_of(record)
+    test = record.card.test
+    for game in record.shannon:
+        if not game.points or game.characters_per_token is None:
+            continue
+        per_character = 1 / game.characters_per_token
+        per_byte = per_character * test.characters / test.bytes
+        point = max(game.points, key=lambda point: point.context)
+        for kind, bits, interval in (
+            ("lower bound", point.lower, point.ci95_lower),
+            ("upper bound", point.upper, point.ci95_upper),
+        ):
+            low, high = (bound * per_byte for bound in interval) if interval else (None, None)
+            name = f"ranks of {game.model}, {point.context} known"
+            lines.append(Line(name, kind, None, bits * per_character, bits * per_byte, low, high))
+    return sorted(lines, key=lambda line: math.inf if line.bits_per_byte is None else line.bits_per_byte)
 
 
 def _interval(line: Line) -> tuple[float, float] | None:
@@ -152,7 +191,7 @@ def _mark(plot: Axes, line: Line, place: float) -> None:
     assert value is not None
     colour = draw.COLOURS.get(line.kind, draw.INK)
     bounds = _interval(line)
-    if line.kind not in ("estimate", "lower bound", "true rate"):
+    if line.kind not in _NO_BOUNDS:
         plot.plot([0, value], [place, place], color=colour, linewidth=1, alpha=0.18, zorder=1)
     if bounds is not None:
         plot.plot(bounds, [place, place], color=colour, linewidth=4, alpha=0.4, solid_capstyle="butt", zorder=2)
@@ -175,7 +214,7 @@ def _published(plot: Axes, item: Published, place: float) -> None:
         plot.plot([item.low], [place], "|", color=_HUMAN, markersize=11, markeredgewidth=2)
     plot.annotate(
         f"{_span(item)}: {item.about}", (item.high, place), xytext=(7, 0), textcoords="offset points",
-        va="center", fontsize=8, color=_HUMAN,
+        va="center", fontsize=8, color=_HUMAN, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )  # fmt: skip
 
 
@@ -184,4 +223,7 @@ def _span(item: Published) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+    if len(name) <= _LONGEST:
+        return name
+    end = _LONGEST // 3
+    return f"{name[: _LONGEST - end - 1]}…{name[-end:]}"

@@ -55,7 +55,9 @@ class Learning:
         levels = _levels(record)
         for plot, (cost, label) in zip(plots, _COSTS, strict=True):
             for row, colour in zip(rows, draw.CYCLE * len(rows), strict=False):
-                _curve(plot, row, cost, colour)
+                _curve(
+                    plot, row, cost, colour, named=cost == "seconds" and sum(bool(each.passes) for each in rows) == 1
+                )
             for level in levels.values():
                 plot.axhline(level, color=draw.MUTED, linewidth=0.9, zorder=1)
             plot.set_xscale("log")
@@ -136,9 +138,9 @@ def _training_loss(row: Row) -> dict[str, Any] | None:
     return loss if isinstance(loss, dict) else None
 
 
-def _curve(plot: Axes, row: Row, cost: str, colour: str) -> None:
-    """Validation loss solid, training loss dotted, a ring where a count-based row is passed; in the first panel the
-    ring says at which second."""
+def _curve(plot: Axes, row: Row, cost: str, colour: str, named: bool) -> None:
+    """Validation loss solid, training loss dotted, a ring where a count-based row is passed; where it is `named` (of
+    several nets the times would lie one upon the other) the ring says at which second."""
     valid, train = _points(row, "valid"), _points(row, "train")
     if valid:
         plot.plot(
@@ -155,7 +157,7 @@ def _curve(plot: Axes, row: Row, cost: str, colour: str) -> None:
         if not at:  # never, or before any training
             continue
         plot.plot([at], [each.nats_per_token], "o", color=colour, markersize=6, fillstyle="none", markeredgewidth=1.2)
-        if cost == "seconds":
+        if named:
             plot.annotate(
                 form.seconds(at), (at, each.nats_per_token), xytext=(-5, -4), textcoords="offset points", fontsize=7.5,
                 color=colour, ha="right", va="top",

@@ -1,0 +1,49 @@
+"""A planted law of model size is found again in a record."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from lmbench.pipeline import Run
+from lmbench.pipeline.sweep import size_sweeps
+from lmbench.store import Entropy, Failure, Record
+
+
+def sweep(run: Run, sizes: list[int], limit: float) -> Record:
+    """The record with a `transformer` of each size, whose loss is limit + 30 N^-0.4 bits."""
+    [model] = [row for row in run.record.rows if row.model == "ngram(order=3)"]
+    rows = []
+    for size in sizes:
+        bits = limit + 30 * size**-0.4
+        rows.append(
+            model.model_copy(
+                update={
+                    "model": f"transformer(width={size})", "parameters": size, "stored_ngrams": None,
+                    "bits_per_token": bits, "bits_per_byte": bits, "bits_per_character": 2 * bits,
+                    "ci95_nats_per_token": ((bits - 0.002) * math.log(2), (bits + 0.002) * math.log(2)),
+                }
+            )
+        )  # fmt: skip
+    return run.record.model_copy(update={"rows": [*run.record.rows, *rows]})
+
+
+def test_the_limit_that_was_planted(small_run: Run) -> None:
+    [found] = size_sweeps(sweep(small_run, [1000 * 3**power for power in range(7)], 1.2))
+    assert isinstance(found, Entropy)
+    assert found.bits_per_token == pytest.approx(1.2, abs=0.03)
+    assert found.bits_per_character == pytest.approx(2 * 1.2, abs=0.06)
+    assert found.ci95_bits_per_character is not None
+    assert found.ci95_bits_per_character[0] <= 2.4 <= found.ci95_bits_per_character[1]
+
+
+def test_no_sweep_no_row(small_run: Run) -> None:
+    assert size_sweeps(small_run.record) == []
+    assert size_sweeps(sweep(small_run, [1000, 2000, 4000, 8000], 1.2)) == []
+
+
+def test_a_sweep_without_a_limit_says_why(small_run: Run) -> None:
+    [failure] = size_sweeps(sweep(small_run, [1000 * 3**power for power in range(7)], 0.0))
+    assert isinstance(failure, Failure)
+    assert "bound of 0" in failure.message
