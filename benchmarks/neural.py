@@ -306,16 +306,8 @@ def sides_table(sides: list[Side]) -> Table:
     for column in ("parameters", "trained s", "trained tokens", "as it reports", "exact", "context", "stride"):
         shown.add_column(column, justify="right")
     for side in sides:
-        shown.add_row(
-            side.name,
-            f"{side.parameters:,}",
-            f"{side.train_seconds:.1f}",
-            f"{side.trained_tokens:,}",
-            f"{side.reported:.4f}",
-            f"{side.exact:.4f}",
-            str(side.context),
-            str(side.stride),
-        )
+        figures = (f"{side.train_seconds:.1f}", f"{side.trained_tokens:,}", f"{side.reported:.4f}", f"{side.exact:.4f}")
+        shown.add_row(side.name, f"{side.parameters:,}", *figures, str(side.context), str(side.stride))
     return shown
 
 

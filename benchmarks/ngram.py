@@ -6,8 +6,8 @@
 Without the three paths it measures lmbench alone. Each side runs as processes of its own,
 one after the other, three times, of which the median is shown; seconds are wall clock of whole
 processes, imports and files included, unless a column says otherwise; cores are CPU seconds /
-wall seconds; memory is the largest process's peak. Both sides read the same tokens: lmbench an array of ids, KenLM the same ids
-as text, one document a line.
+wall seconds; memory is the largest process's peak. Both sides read the same tokens: lmbench an
+array of ids, KenLM the same ids as text, one document a line.
 """
 
 from __future__ import annotations

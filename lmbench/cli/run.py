@@ -117,7 +117,9 @@ def run(
     blocks: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Blocks of the prequential code. [dim]\\[one at every doubling][/]", rich_help_panel=_WHAT
+            min=1,
+            help="Blocks of the prequential code; more of them learn more often. [dim]\\[a block a doubling][/]",
+            rich_help_panel=_WHAT,
         ),
     ] = None,
     device: Annotated[Device, typer.Option(help="Where to compute.", rich_help_panel=_BUDGET)] = Device.AUTO,
@@ -238,6 +240,8 @@ def _teller(lines: Lines | None) -> OnRow:
             nats = item.mean_nats if item.nats_per_token is None else item.nats_per_token
             score = "∞" if nats is None else f"{nats:.4f}"
             unit = "nats/token" if item.distribution else "mean score, no cross-entropy"
+            if nats is None and item.bits_per_byte is not None:  # tokens of its own
+                score, unit = f"{item.bits_per_byte:.4f}", "bits/byte"
             lines.print(f"  {item.model}: {score} {unit}, fitted in {form.seconds(item.fit_seconds)}")
         elif isinstance(item, Failure):
             lines.print(f"  {item.spec}: not done: {item.message}")

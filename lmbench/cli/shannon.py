@@ -54,16 +54,19 @@ def shannon(
     from lmbench import store
     from lmbench.cli._progress import shown_on
     from lmbench.machine import resolve_device
-    from lmbench.pipeline.shannon import play
+    from lmbench.pipeline.shannon import guesses_tokens, play
     from lmbench.report.page import write_page
 
     folder = store.find_run(run, out)
     record = store.read_record(folder)
     if record.plan.get("protocol") == "prequential":
         raise UsageError(f"{folder}: a prequential run keeps no fitted models to play with; give one that does")
-    rows = [store.find_row(record, name) for name in model] if model else record.rows
+    rows = [store.find_row(record, name) for name in model] if model else [*filter(guesses_tokens, record.rows)]
     if not rows:
-        raise UsageError(f"{folder} has no fitted model yet")
+        raise UsageError(f"{folder} has no fitted model yet that guesses its tokens")
+    for row in rows:
+        if not guesses_tokens(row):
+            raise UsageError(f"{row.model} has tokens of its own: it cannot be asked for the run's next token")
     lengths = None if contexts is None else _lengths(contexts)
     with shown_on(sys.stderr, quiet) as (progress, _):
         made = play(folder, record, rows, lengths, positions, resolve_device(device), progress)

@@ -32,8 +32,9 @@ class Extrapolation:
     The interval is a bootstrap over blocks of the text, with the first point of the fit drawn at random; it does not
     know whether the law is true, nor how far the code stays above the rate. On samples of 100,000 symbols from the
     synthetic sources (`lmbench.entropy._calibration.calibrate`, 4 each) it held the rate 18 times of 22 for the default
-    coder, with a bias of 0.01 bits or less on Markov, context-free and renewal sources and of 0.11 to 0.26 on the others;
-    13 of 28 times for ppm; 8 of 11 times for F_n. Where the curve cannot carry the answer there is none, and the reason.
+    coder, with a bias of 0.01 bits or less on Markov, context-free and renewal sources and of 0.11 to 0.26 on the
+    others; 13 of 28 times for ppm; 8 of 11 times for F_n. Where the curve cannot carry the answer there is none, and
+    the reason.
 
     Worked example: F_n = 1 + 2 / n at n = 1 .. 6 is 3, 2, 1.667, 1.5, 1.4, 1.333; the power law gives h = 1, g = 1.
 
@@ -88,8 +89,7 @@ class Extrapolation:
             f"{FORMULAS[self.ansatz]} with g = {found.exponent:.3f} ({found.exponent_interval[0]:.3f} to "
             f"{found.exponent_interval[1]:.3f}), fitted to {curve.about}; {used}, "
             f"from {curve.values[found.first]:.3f} to {curve.values[-1]:.3f} bits per symbol; "
-            "interval: bootstrap over blocks of the text and where the fit begins, if the law holds beyond the data; on sources "
-            "of known rate it missed the rate more than once in ten"
+            "interval: bootstrap over blocks of the text and where the fit begins, if the law holds beyond the data"
         )
         return [
             Estimate(

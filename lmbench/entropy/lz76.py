@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lmbench.counts.matches import longest_earlier_matches
+from lmbench.entropy._matches import earlier_matches
 from lmbench.entropy._symbols import show_sorting, symbols_of
 from lmbench.entropy.base import Estimate, Unit
 from lmbench.errors import LmbenchError
@@ -47,7 +47,7 @@ class Lz76:
                 f"the Lempel-Ziv parsing needs at least 2 symbols, the text has {length}; give more text"
             )
         with progress.task(f"LZ76 ({self.unit})") as task:
-            matches = longest_earlier_matches(symbols.ids, on_round=show_sorting(task))
+            matches = earlier_matches(symbols.ids, show_sorting(task))
         phrases = _phrases(matches)
         bits = phrases * math.log2(length) / length
         note = (

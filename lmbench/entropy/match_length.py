@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lmbench.counts.matches import longest_earlier_matches
 from lmbench.entropy._intervals import block_sums, jackknife_interval
+from lmbench.entropy._matches import earlier_matches
 from lmbench.entropy._symbols import Symbols, show_sorting, symbols_of
 from lmbench.entropy.base import Estimate, Unit
 from lmbench.errors import LmbenchError, UsageError
@@ -73,7 +74,10 @@ class MatchLength:
                 + (" or a shorter window" if self.window else "")
             )
         with progress.task(f"match lengths ({self.unit})") as task:
-            matches = longest_earlier_matches(symbols.ids, self.window, show_sorting(task))
+            if self.window is None:
+                matches = earlier_matches(symbols.ids, show_sorting(task))
+            else:
+                matches = longest_earlier_matches(symbols.ids, self.window, show_sorting(task))
         lengths = matches[first:] + 1
         before = np.full(len(lengths), self.window) if self.window else np.arange(first, len(symbols))
         columns = self._columns(lengths, np.log2(before))

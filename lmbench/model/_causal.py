@@ -234,7 +234,7 @@ def _loading(source: str) -> Iterator[None]:
         if not Path(source).is_dir() and not _reachable():
             where, reason = "no folder here, and no network", "nothing of it was fetched before"
         raise LmbenchError(
-            f"pretrained: {source!r} cannot be loaded ({where}: {reason}); give a causal language model's name and a "
+            f"{source!r} cannot be loaded ({where}: {reason}); give a causal language model's name and a "
             "network, or a folder with config.json, model.safetensors and tokenizer.json"
         ) from error
 

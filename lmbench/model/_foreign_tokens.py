@@ -46,7 +46,7 @@ def read(tokens: Tokens, tokenizer: Tokenizer, end: int, size: int, name: str) -
     """
     if not tokens.vocabulary.lossless:
         raise LmbenchError(
-            f"{name} predicts the text itself, of which the tokens of this run have lost some: "
+            f"{name} predicts the text itself, of which the tokens of this run have lost some; "
             "use --tokenizer byte, char or bpe"
         )
     ends_with_id = tokens.vocabulary.tokens[tokens.vocabulary.end_of_text] == b""

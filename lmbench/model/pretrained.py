@@ -246,11 +246,9 @@ class Pretrained:
         if self._origin is None:
             path = Path(self.name)
             if path.is_dir():
-                revision = _hash_of(path, weights=self.mode != "scratch")
-                self._origin = {"name": str(path.resolve()), "revision": revision}
+                self._origin = {"name": str(path.resolve()), "revision": _hash_of(path, self.mode != "scratch")}
             else:
-                revision = getattr(self.net.model.config, "_commit_hash", None)
-                self._origin = {"name": self.name, "revision": revision}
+                self._origin = {"name": self.name, "revision": getattr(self.net.model.config, "_commit_hash", None)}
         return self._origin
 
     def _describe(self) -> None:

@@ -19,6 +19,7 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.generation.guessing import SHANNON, Game, Letter, composed, reduced
 from lmbench.model.base import Model, window_log_probs
 from lmbench.pipeline.job import SPLIT
+from lmbench.pipeline.shannon import guesses_tokens
 from lmbench.pipeline.work import load_model
 from lmbench.progress import Progress, Silent
 from lmbench.score.shannon import rank
@@ -260,6 +261,8 @@ def played_by_model(
     It knows all that a person would be shown, ranks the alphabet by probability, and bets by it: the probability of
     each symbol among those of the alphabet. Raises UsageError where its tokens are not symbols.
     """
+    if not guesses_tokens(row):
+        raise UsageError(f"{row.model} has tokens of its own: it cannot be asked for the next symbol")
     tokenizer = load_tokenizer(folder / "tokenizer")
     first, sharing = _first_tokens(record, tokenizer, store.read_record(folder).card.tokenizer)
     said = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
@@ -14,15 +14,29 @@ from lmbench.runtime import Runtime
 from lmbench.spec import Spec, Value, parse
 from lmbench.store import Row
 
-if TYPE_CHECKING:
-    from lmbench.pipeline.job import Plan
-
 NGRAM = "ngram"
 PRETRAINED = "pretrained"
 SHUFFLED = "shuffled"
 
 
-def check(plan: Plan, chosen: Sequence[Spec]) -> None:
+class Asked(Protocol):
+    """What of a plan bears on its neural models."""
+
+    @property
+    def match(self) -> Literal["seconds", "bytes"] | None: ...
+    @property
+    def shuffle_labels(self) -> bool: ...
+    @property
+    def protocol(self) -> Literal["static", "prequential"]: ...
+    @property
+    def train_seconds(self) -> float | None: ...
+    @property
+    def train_tokens(self) -> int | None: ...
+    @property
+    def train_flops(self) -> float | None: ...
+
+
+def check(plan: Asked, chosen: Sequence[Spec]) -> None:
     """Raise UsageError where `--match` or `--shuffle-labels` asks for what this plan cannot give."""
     sized = plan.match == "bytes" or plan.shuffle_labels  # what only the nets that are built here can be
     neural = [spec for spec in chosen if spec.name in nets.names or (spec.name == PRETRAINED and not sized)]

@@ -99,6 +99,11 @@ def play(
     return made
 
 
+def guesses_tokens(row: Row) -> bool:
+    """Whether a model predicts the run's tokens; one with tokens of its own has nothing to rank here."""
+    return row.nats_per_token is not None or row.bits_per_byte is None
+
+
 def reachable(tokens: Tokens) -> list[int]:
     """The lengths of CONTEXTS that at least half of the tokens have before them in their document; 0 at the least."""
     before = _before(tokens)

@@ -54,6 +54,8 @@ def _decay(name: str, curve: Curve, about: str) -> Line:
         "exponential": f"an exponential of length {decay.length:.3g} fits better",
         "undecided": f"an exponential of length {decay.length:.3g} fits as well",
     }[decay.better]
+    if not decay.close:
+        law += ", and neither is close: the decay has more than one stage"
     how = (
         f"{about}; least squares on the logarithms at {decay.points} distances up to {decay.last:,}, where it sinks "
         f"into the band; {law} (residuals {decay.power_error:.2f} and {decay.exponential_error:.2f} nats)"
@@ -137,11 +139,12 @@ def _falling(plot: Axes, found: Exponent, title: str, x: str, y: str, name: str)
     keep = values > 0
     plot.plot(sizes[keep], values[keep], "o", color=draw.CYCLE[0], markersize=3.6)
     if found.value is not None:
-        falling = sizes**-found.value
-        above = values - found.limit
-        level = float(np.exp(np.mean(np.log(np.maximum(above[keep] / falling[keep], 1e-12)))))
+        fitted = slice(found.first, found.first + found.used)
+        falling = sizes[fitted] ** -found.value
+        above = np.maximum(values[fitted] - found.limit, 1e-12)
+        level = float(np.exp(np.mean(np.log(above / falling))))
         label = f"{name} = {found.value:.2f}" + (f", above {found.limit:.2f}" if found.limit else "")
-        plot.plot(sizes, found.limit + level * falling, color=draw.CYCLE[1], linewidth=1.5, label=label)
+        plot.plot(sizes[fitted], found.limit + level * falling, color=draw.CYCLE[1], linewidth=1.5, label=label)
     for axis, shown in ((plot.xaxis, sizes), (plot.yaxis, values)):
         if len(shown) and shown.max() < 10 * shown.min():  # less than a decade: plain numbers
             axis.set_major_formatter("{x:.3g}")

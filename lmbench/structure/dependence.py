@@ -19,6 +19,7 @@ _SHUFFLES = 5
 _LONG = 10_000_000  # symbols of text from which on 2 shuffles do: their spread is small, and pooled over distances
 _FEWEST = 100  # symbols
 _FIT = 4  # points
+_CLOSE = 0.7  # nats, root mean square: off by a factor of 2
 
 Floats = NDArray[np.float64]
 
@@ -41,6 +42,11 @@ class Decay:
     points: int
     last: int
     better: Literal["power law", "exponential", "undecided"]
+
+    @property
+    def close(self) -> bool:
+        """Whether one law describes the whole decay; where not, it has more than one stage."""
+        return min(self.power_error, self.exponential_error) <= _CLOSE
 
 
 @dataclass(frozen=True)

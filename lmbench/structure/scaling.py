@@ -26,7 +26,7 @@ from lmbench.structure.fits import Interval, line
 from lmbench.tokens import Tokens
 
 COVERAGE = 0.95  # of n-grams, least
-ORDER = 16
+ORDER = 8
 LONGEST = 7  # symbols of context of the n-grams
 _FEWEST = 3  # points of a slope
 _SHORTEST = 10_000  # symbols for the losses of n-grams
@@ -39,7 +39,8 @@ class Exponent:
     """A measured exponent: `value` None where the data do not carry it, and then `about` says why.
 
     `limit`: the level above which the curve falls, in bits; 0 where none could be told, and the exponent is then the
-    slope of the curve itself, which is at or below that of what is above a limit. `sizes` and `values` are the curve.
+    slope of the curve itself, which is at or below that of what is above a limit. `sizes` and `values` are the curve,
+    of which `used` points from number `first` on were fitted.
     """
 
     value: float | None
@@ -48,6 +49,8 @@ class Exponent:
     about: str
     sizes: list[float]
     values: list[float]
+    first: int = 0
+    used: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ def _of_losses(text: Tokens, progress: Progress, seed: int) -> Exponent:
     about = (
         f"slope of the losses of n-grams with 1 to {falling} of context, without a limit: a longer one does not help"
     )
-    return Exponent(-slope.slope, span, 0.0, about, *curve)
+    return Exponent(-slope.slope, span, 0.0, about, *curve, used=falling)
 
 
 def correlation_exponent(found: Dependence) -> Exponent:
@@ -145,7 +148,9 @@ def correlation_exponent(found: Dependence) -> Exponent:
     about = f"slope over {decay.points} distances from 1 to {decay.last:,}"
     if decay.better == "exponential":
         about += ", where an exponential fits better"
-    return Exponent(decay.exponent, decay.interval, 0.0, about, sizes, norms.values)
+    if not decay.close:
+        about += "; off by more than a factor of 2, as the decay has more than one stage"
+    return Exponent(decay.exponent, decay.interval, 0.0, about, sizes, norms.values, used=decay.points)
 
 
 def loss_exponent(text: Tokens, model: Spec, progress: Progress, seed: int = 0) -> Exponent:
@@ -168,7 +173,7 @@ def _exponent(curve: Curve, what: str, seed: int) -> Exponent:
         slope = line(np.log(curve.sizes), np.log(curve.values))
         span = None if slope.interval is None else (-slope.interval[1], -slope.interval[0])
         about = f"slope over {len(sizes)} sizes {what}, {sizes[0]:,.0f} to {sizes[-1]:,.0f}, without a limit ({error})"
-        return Exponent(-slope.slope, span, 0.0, about, sizes, values)
+        return Exponent(-slope.slope, span, 0.0, about, sizes, values, used=len(sizes))
     used = len(sizes) - law.first
     about = f"above a limit of {law.limit:.3f} bits, {used} sizes {what}, {sizes[law.first]:,.0f} to {sizes[-1]:,.0f}"
-    return Exponent(law.exponent, law.exponent_interval, law.limit, about, sizes, values)
+    return Exponent(law.exponent, law.exponent_interval, law.limit, about, sizes, values, law.first, used)

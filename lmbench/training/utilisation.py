@@ -10,21 +10,17 @@ _PEAKS = (  # bf16 with float32 accumulation, without sparsity; the first patter
     (r"\bH[12]00 NVL\b", 835.5e12),
     (r"\bH100 PCIe\b", 756.5e12),
     (r"\bH[12]00\b", 989.5e12),
-    (r"\bB200\b", 2_250e12),
     (r"\bL4\b", 121e12),
-    (r"\bL40S\b", 362.05e12),
-    (r"\bL40\b", 181.05e12),
     (r"\bRTX 4090$", 165.2e12),
-    (r"\bRTX 3090$", 71e12),
 )
 
 
 def peak_flops(name: str) -> float | None:
     """Floating-point operations a second that the GPU called `name` could do at most in bfloat16; None if not known.
 
-    From NVIDIA's data sheets of each (A100, H100, H200, GH200, HGX B200, L4, L40, L40S), which give twice as much
-    where they count operations on zeros ("with sparsity"), and for GeForce cards from the GA102 and Ada white papers,
-    with accumulation in float32. A slice of a GPU (MIG) is not known. Names are those of
+    From NVIDIA's data sheets of each (A100, H100, H200, GH200, L4), which give twice as much where they count
+    operations on zeros ("with sparsity"), and for the RTX 4090 from the Ada white paper, with accumulation in
+    float32. A slice of a GPU (MIG) is not known. Names are those of
     `torch.cuda.get_device_name()`:
 
         >>> peak_flops("NVIDIA H100 80GB HBM3"), peak_flops("NVIDIA GeForce RTX 4090 Laptop GPU")

@@ -108,3 +108,51 @@ def test_a_period_has_almost_no_entropy() -> None:
 def test_bad_window() -> None:
     with pytest.raises(UsageError, match="window must be at least 2"):
         estimators.make("match_length(window=1)")
+
+
+def test_the_slope_is_a_line_through_the_lengths() -> None:
+    # "abaababaab": L_i at i = 2 .. 9 by hand, and a line fitted to them by numpy.
+    text = char_tokens("abaababaab")
+    lengths = [2, 4, 3, 6, 5, 4, 3, 2]
+    slope = np.polyfit(np.log2(np.arange(2, 10)), lengths, 1)[0]
+    assert slope > 0
+    (found,) = estimators.make("match_length(average=slope)").estimate(nothing(text), text, Silent())
+    assert found.bits_per_token == pytest.approx(1 / slope)
+    assert found.estimator == "match length, slope (char)"
+
+
+def test_the_slope_is_less_biased_than_the_average(rng: np.random.Generator) -> None:
+    weights = 1 / np.arange(1, 9)
+    text = id_tokens(rng.choice(8, size=30_000, p=weights / weights.sum()), 8)
+    truth = -float(weights / weights.sum() @ np.log2(weights / weights.sum()))
+    (slope,) = estimators.make("match_length(average=slope)").estimate(nothing(text), text, Silent())
+    (mean,) = estimators.make("match_length").estimate(nothing(text), text, Silent())
+    assert abs(mean.bits_per_token - truth) > 0.25  # type: ignore[operator]
+    assert abs(slope.bits_per_token - truth) < 0.2  # type: ignore[operator]
+    assert slope.interval is not None
+    assert slope.interval[0] < truth < slope.interval[1]
+
+
+def test_where_matches_do_not_grow_there_is_no_slope() -> None:
+    text = char_tokens("ab" * 40)
+    with pytest.raises(LmbenchError, match=r"^matches do not grow longer with the text before them"):
+        estimators.make("match_length(average=slope)").estimate(nothing(text), text, Silent())
+    with pytest.raises(UsageError, match="a window leaves no slope"):
+        estimators.make("match_length(average=slope, window=100)")
+
+
+def test_one_sort_serves_all_and_another_text_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lmbench.entropy import _matches
+
+    sorts: list[int] = []
+    sort = _matches.longest_earlier_matches
+    monkeypatch.setattr(_matches, "longest_earlier_matches", lambda ids, on_round: sorts.append(1) or sort(ids))
+    monkeypatch.setattr(_matches, "_kept", {})
+    one, other = char_tokens("abcabcabdabd" * 5), char_tokens("abcabcabdabe" * 5)
+    for spec in ("match_length", "lz76", "match_length(average=rates)"):
+        estimators.make(spec).estimate(nothing(one), one, Silent())
+    assert len(sorts) == 1
+    first = estimate(other).bits_per_character
+    assert len(sorts) == 2
+    assert first != estimate(one).bits_per_character
+    assert len(sorts) == 3

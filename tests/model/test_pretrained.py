@@ -207,7 +207,7 @@ def test_a_tokenizer_that_loses_text_is_refused_on_either_side(tmp_path: Path) -
 
     model = fitted(f"pretrained('{tiny('gpt2')}')")
     words = Vocabulary((b"a", b"<unk>", b""), 2, 1, lossless=False)
-    with pytest.raises(LmbenchError, match="the tokens of this run have lost some: use --tokenizer byte"):
+    with pytest.raises(LmbenchError, match="the tokens of this run have lost some; use --tokenizer byte"):
         model.log_probs(tokens_of([[0, 1]], words))
     shutil.copytree(tiny("gpt2"), tmp_path / "model")
     path = tmp_path / "model" / "tokenizer.json"
@@ -295,6 +295,8 @@ def test_a_run_with_one_has_bits_per_byte_and_nothing_per_token(small_text: Path
     assert "Learning curves" in (done.folder / "report.html").read_text(encoding="utf-8")
     assert np.array_equal(load_model(done.folder, row).log_probs(test, Silent()), log_probs)
     app = make_app()
+    table = CliRunner().invoke(app, ["report", "latest", "--out", str(tmp_path)])
+    assert "∞" not in table.output  # what is left out is not infinite
     shown = CliRunner().invoke(app, ["compare", "latest", "ngram", "pretrained", "--out", str(tmp_path)])
     assert shown.exit_code == 0, shown.output
     assert counts.bits_per_byte is not None

@@ -14,8 +14,8 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.pipeline import Plan, Run
 from lmbench.pipeline.entropy import PANEL, entropy_panel, panel_specs
 from lmbench.report.published import looks_english
-from lmbench.report.section.entropy_panel import EntropyPanel
-from lmbench.store import Record
+from lmbench.report.section.entropy_panel import EntropyPanel, panel_lines
+from lmbench.store import Record, Shannon, ShannonPoint
 
 APP = make_app()
 
@@ -173,3 +173,27 @@ def test_a_text_that_changed_since_the_run_is_refused(tmp_path: Path) -> None:
     path.write_text("that is the question " * 60, encoding="utf-8")
     with pytest.raises(LmbenchError, match=r"test text, train text.* changed since the run"):
         entropy_panel(Plan(models=(), estimators=["zlib"]), done.folder)
+
+
+def test_bounds_of_a_game_that_a_model_played_stand_in_the_panel(small_run: Run) -> None:
+    point = ShannonPoint(
+        context=5,
+        lower=0.5,
+        upper=1.5,
+        ci95_lower=(0.4, 0.6),
+        ci95_upper=None,
+        cross_entropy=1.0,
+        first=0.5,
+        guesses=2.0,
+    )
+    game = Shannon(
+        model="ngram(order=3)", alphabet=257, positions=100, characters_per_token=0.5, points=[point], notes=[]
+    )
+    record = small_run.record.model_copy(update={"shannon": [game]})
+    lines = {line.kind: line for line in panel_lines(record) if line.name == "ranks of ngram(order=3), 5 known"}
+    test = record.card.test
+    assert lines["lower bound"].bits_per_character == pytest.approx(1.0)
+    assert lines["lower bound"].bits_per_byte == pytest.approx(test.characters / test.bytes)
+    assert lines["lower bound"].low == pytest.approx(0.8 * test.characters / test.bytes)
+    assert lines["upper bound"].bits_per_character == pytest.approx(3.0)
+    assert EntropyPanel().figure(record) is not None

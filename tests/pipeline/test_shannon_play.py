@@ -13,7 +13,7 @@ from lmbench import store
 from lmbench.errors import UsageError
 from lmbench.model.base import window_log_probs
 from lmbench.pipeline import Plan, Run, load_model, run
-from lmbench.pipeline.shannon import CONTEXTS, drawn, play, reachable
+from lmbench.pipeline.shannon import CONTEXTS, drawn, guesses_tokens, play, reachable
 from lmbench.score.shannon import Ranks, bounds
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
@@ -116,6 +116,13 @@ def test_a_recurrent_net_reads_all_of_its_window(played: Run) -> None:
     found = window_log_probs(model, windows)
     assert np.allclose(np.exp(found).sum(axis=1), 1, atol=1e-5)
     assert found.shape == (3, len(Tokens.load(played.folder / "test").vocabulary))
+
+
+def test_a_model_with_tokens_of_its_own_has_nothing_to_rank(played: Run) -> None:
+    row = played.record.rows[0]
+    own = row.model_copy(update={"nats_per_token": None, "bits_per_token": None})
+    impossible = own.model_copy(update={"bits_per_byte": None})
+    assert [guesses_tokens(each) for each in (row, own, impossible)] == [True, False, True]
 
 
 def lines(count: int, length: int) -> Tokens:

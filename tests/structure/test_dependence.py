@@ -10,7 +10,7 @@ import pytest
 from lmbench.entropy._symbols import Symbols
 from lmbench.errors import LmbenchError
 from lmbench.progress import Silent
-from lmbench.structure.dependence import dependence
+from lmbench.structure.dependence import _decay, dependence
 from lmbench.structure.fits import line
 from lmbench.structure.pairs import correlation, mutual_information, sequence_of
 
@@ -121,6 +121,14 @@ def test_a_power_law_that_was_planted_is_found(rng: np.random.Generator) -> None
     distances = np.array([distance for distance in found.distances if distance <= decay.last])
     together = np.array([np.maximum(lengths - distance, 0).sum() for distance in distances])
     assert decay.exponent == pytest.approx(-line(np.log(distances), np.log(together)).slope, abs=0.2)
+
+
+def test_a_decay_of_two_stages_is_not_taken_for_one() -> None:
+    distances = np.geomspace(1, 10_000, 30)
+    one, two = _decay(distances, distances**-0.8), _decay(distances, distances**-3.0 + 1e-4 * distances**-0.2)
+    assert one.close
+    assert one.exponent == pytest.approx(0.8)
+    assert not two.close
 
 
 def test_rare_symbols_are_taken_for_one() -> None:

@@ -19,7 +19,6 @@ from lmbench.training.utilisation import peak_flops, utilisation
         ("NVIDIA H200", 989.5),
         ("NVIDIA GH200 480GB", 989.5),
         ("NVIDIA L4", 121),
-        ("NVIDIA L40S", 362.05),
         ("NVIDIA GeForce RTX 4090", 165.2),
     ],
 )

@@ -58,10 +58,7 @@ class EntropyPanel:
         for line in lines:
             cells = [Text(show(line)) for _, show in _COLUMNS[: None if width >= 80 else 3]]
             table.add_row(Text(line.name), *cells, style="bold" if line.row else "")
-        if not looks_english(record):
-            return table
-        known = "; ".join(f"{item.source} {_span(item)} ({item.about})" for item in PUBLISHED)
-        return Group(table, Text(f"{_ELSEWHERE}, bits/char: {known}", style="dim"))
+        return Group(table, *(Text(line, style="dim") for line in _remarks(record)))
 
     def html(self, record: Record) -> str | None:
         lines = panel_lines(record)
@@ -75,12 +72,7 @@ class EntropyPanel:
             body.append(f'<tr class="{kind}"><th scope="row">{escape(line.name)}</th>{data}</tr>')
         table = f"<thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
         page = f'<div class="wide"><table>{table}</table></div>'
-        if looks_english(record):
-            known = "".join(
-                f"<li>{escape(item.source)}: {_span(item)} bits/char ({escape(item.about)})</li>" for item in PUBLISHED
-            )
-            page += f"<p>{escape(_ELSEWHERE)}:</p><ul>{known}</ul>"
-        return page
+        return page + "".join(f"<p>{escape(line)}</p>" for line in _remarks(record))
 
     def figure(self, record: Record) -> Figure | None:
         groups = _grouped([line for line in panel_lines(record) if line.bits_per_character is not None])
@@ -131,6 +123,19 @@ def _floor(plot: Axes, groups: list[tuple[str, list[Line]]]) -> None:
             "lowest upper bound", (min(bounds), 1.0), xycoords=("data", "axes fraction"), xytext=(-5, -3),
             textcoords="offset points", ha="right", va="top", fontsize=8, color=draw.INK,
         )  # fmt: skip
+
+
+def _remarks(record: Record) -> list[str]:
+    """What stands under the table."""
+    remarks = []
+    if record.shannon:
+        remarks.append(
+            "ranks: Shannon's bounds; the lower one bounds the entropy where guesses are ideal, which a model's are not"
+        )
+    if looks_english(record):
+        known = "; ".join(f"{item.source} {_span(item)} ({item.about})" for item in PUBLISHED)
+        remarks.append(f"{_ELSEWHERE}, bits/char: {known}")
+    return remarks
 
 
 def panel_lines(record: Record) -> list[Line]:
