@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from lmbench.errors import LmbenchError, UsageError
     from lmbench.model import models
     from lmbench.pipeline import Plan, Run, load_model, run
+    from lmbench.record import Record
     from lmbench.spec import Spec, parse
-    from lmbench.store import Record, read_record
+    from lmbench.store import read_record
     from lmbench.tokenizer import tokenizers
     from lmbench.tokens import Tokens, Vocabulary
 
@@ -30,7 +31,7 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 _HOME = {
     "LmbenchError": "lmbench.errors",
     "Plan": "lmbench.pipeline",
-    "Record": "lmbench.store",
+    "Record": "lmbench.record",
     "Run": "lmbench.pipeline",
     "Spec": "lmbench.spec",
     "Tokens": "lmbench.tokens",

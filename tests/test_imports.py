@@ -16,7 +16,7 @@ PACKAGE = Path(lmbench.__file__).parent
 ORDER = [
     "errors", "spec", "registry", "runtime", "progress", "machine", "corpus", "tokens",
     "tokenizer", "counts", "smoothing", "net", "training", "model", "score", "entropy",
-    "structure", "generation", "scaling", "store", "report", "pipeline", "cli",
+    "structure", "generation", "scaling", "record", "store", "report", "pipeline", "cli",
 ]  # fmt: skip
 FRONT_DOOR = ("__init__", "__main__")  # the package's own names: it may know every room
 HEAVY = ("torch", "datasets", "matplotlib", "scipy", "pandas", "pyarrow")

@@ -10,6 +10,7 @@ import pytest
 from lmbench import store
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.pipeline import Run
+from lmbench.record import comparable, finite, schema
 
 SCHEMA = Path(store.__file__).parent / "schema" / "record.schema.json"
 ISSUE_ROW = (
@@ -19,8 +20,8 @@ ISSUE_ROW = (
 
 
 def test_committed_schema_is_that_of_the_model() -> None:
-    assert SCHEMA.read_text(encoding="utf-8") == store.schema(), (
-        "python -m lmbench.store > lmbench/schema/record.schema.json"
+    assert SCHEMA.read_text(encoding="utf-8") == schema(), (
+        "python -m lmbench.record > lmbench/schema/record.schema.json"
     )
 
 
@@ -43,7 +44,7 @@ def test_infinite_numbers_never_reach_the_file(small_run: Run, tmp_path: Path) -
         store.write_record(tmp_path, small_run.record.model_copy(update={"rows": [row]}))
     assert list(tmp_path.iterdir()) == []
     values = {"a": float("nan"), 2: [np.float32(1.5), -np.inf, {"b": np.int64(3)}], "c": np.array([1.0, np.inf])}
-    assert store.finite(values) == {"a": None, "2": [1.5, None, {"b": 3}], "c": [1.0, None]}
+    assert finite(values) == {"a": None, "2": [1.5, None, {"b": 3}], "c": [1.0, None]}
 
 
 @pytest.mark.parametrize(
@@ -155,15 +156,15 @@ def test_slugs_tell_specs_apart() -> None:
 
 def test_cards_are_compared_where_it_matters(small_run: Run) -> None:
     card = small_run.record.card
-    assert store.comparable(card, card) == []
+    assert comparable(card, card) == []
     later = card.model_copy(update={"seed": 7, "device": "cuda", "started": "later", "versions": {"torch": "9"}})
-    assert store.comparable(card, later) == []
+    assert comparable(card, later) == []
     other = card.model_copy(update={"test": card.test.model_copy(update={"hash": "0"}), "boundary": "none"})
-    assert [(line.line, line.spoils) for line in store.comparable(card, other)] == [
+    assert [(line.line, line.spoils) for line in comparable(card, other)] == [
         ("test text", "every figure"),
         ("boundary", "every figure"),
     ]
     words = card.model_copy(update={"tokenizer": "word", "vocabulary_hash": "1"})
-    assert {line.spoils for line in store.comparable(card, words)} == {"figures per token"}
+    assert {line.spoils for line in comparable(card, words)} == {"figures per token"}
     lossy = words.model_copy(update={"lossless": False})
-    assert {line.spoils for line in store.comparable(card, lossy)} == {"every figure"}
+    assert {line.spoils for line in comparable(card, lossy)} == {"every figure"}

@@ -21,6 +21,7 @@ def calibrate_and_print(
     """Print the table and write calibration.json and calibration.md into `folder`."""
     from lmbench import machine, store
     from lmbench.entropy import _calibration as calibration
+    from lmbench.record import finite
     from lmbench.report.calibration import calibration_markdown, calibration_table
     from lmbench.report.screen import console_for
 
@@ -35,7 +36,7 @@ def calibrate_and_print(
     facts = {
         "command": shlex.join(["lmbench", *sys.argv[1:]]),
         "started": store.now().isoformat(),
-        "machine": store.finite(machine.machine("cpu")),
+        "machine": finite(machine.machine("cpu")),
         "versions": machine.versions(),
         "commit": machine.commit(),
     }

@@ -39,6 +39,7 @@ def compare(
       lmbench compare RUN best best --other RUN2
     """
     from lmbench import store
+    from lmbench.record import comparable
     from lmbench.score.paired import paired_difference, paired_difference_per_byte
     from lmbench.tokens import Tokens
 
@@ -51,7 +52,7 @@ def compare(
     for row in rows:
         if not row.distribution:
             raise UsageError(f"{row.model} is not a distribution: its score cannot be compared with a cross-entropy")
-    differing = store.comparable(records[0].card, records[1].card)
+    differing = comparable(records[0].card, records[1].card)
     spoilt = [line for line in differing if line.spoils == "every figure"]
     if spoilt:
         lines = "; ".join(f"{line.line} ({line.first[:40]} / {line.second[:40]})" for line in spoilt)

@@ -16,7 +16,7 @@ from lmbench.errors import LmbenchError, UsageError
 
 if TYPE_CHECKING:
     from lmbench.pipeline.entropy import OnEstimate
-    from lmbench.store import Entropy, Failure
+    from lmbench.record import Entropy, Failure
 
 __all__ = ["entropy"]
 
@@ -169,8 +169,8 @@ def _alone(context: typer.Context, option: str, allowed: tuple[str, ...], why: s
 
 def _teller(lines: object) -> OnEstimate:
     from lmbench.cli._progress import Lines
+    from lmbench.record import Failure
     from lmbench.report import format as form
-    from lmbench.store import Failure
 
     def tell(item: Entropy | Failure) -> None:
         if not isinstance(lines, Lines):

@@ -15,7 +15,7 @@ from lmbench.errors import LmbenchError, UsageError
 
 if TYPE_CHECKING:
     from lmbench.pipeline import OnRow, Run
-    from lmbench.store import Entropy, Failure, Row
+    from lmbench.record import Entropy, Failure, Row
 
 __all__ = ["run"]
 
@@ -230,8 +230,8 @@ def _listed(given: list[str] | None, default: tuple[str, ...]) -> tuple[str, ...
 
 
 def _teller(lines: Lines | None) -> OnRow:
+    from lmbench.record import Failure, Row
     from lmbench.report import format as form
-    from lmbench.store import Failure, Row
 
     def tell(item: Row | Entropy | Failure) -> None:
         if lines is None:

@@ -13,7 +13,7 @@ import typer
 from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from lmbench.store import Record, Shannon
+    from lmbench.record import Record, Shannon
 
 __all__ = ["shannon"]
 

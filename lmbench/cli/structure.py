@@ -74,6 +74,7 @@ def structure(
     """
     from lmbench import store
     from lmbench.corpus import default_cache, open_source
+    from lmbench.record import finite
     from lmbench.report import draw
     from lmbench.report.structure import figure, page
 
@@ -84,7 +85,7 @@ def structure(
         found = _measured(corpus, unit.value, tokenizer, spec, progress, seed)
     facts: dict[str, Any] = {"corpus": corpus.name, "source": source, "text_hash": corpus.text.hash, "seed": seed}
     facts |= {"tokenizer": tokenizer if unit is Unit.TOKEN else None}
-    content = json_.dumps(store.finite({**facts, **found.json()}), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    content = json_.dumps(finite({**facts, **found.json()}), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     folder = store.create_folder(out, store.now().date().isoformat(), f"{corpus.name}-structure", content)
     lead = f"{corpus.text.characters:,} characters, {len(corpus.text.starts):,} documents; unit {unit.value}"
     files = {

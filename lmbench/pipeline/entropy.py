@@ -17,11 +17,11 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
 from lmbench.pipeline.rows import estimates_of, truth_of
 from lmbench.progress import Progress, Silent
+from lmbench.record import Entropy, Failure, Record, comparable, finite
 from lmbench.report.page import write_page
 from lmbench.report.published import ENGLISH_WORDS
 from lmbench.report.section.notes import failures_of
 from lmbench.spec import Spec, parse
-from lmbench.store import Entropy, Failure, Record
 from lmbench.tokenizer._pieces import BEFORE_SPACE, batches
 
 PANEL = "entropy.json"
@@ -94,7 +94,7 @@ def entropy_panel(
     job = prepare(ready, progress)
     card = card_of(job, command)
     if run is not None and beside is not None:
-        changed = [mismatch.line for mismatch in store.comparable(beside.card, card)]
+        changed = [mismatch.line for mismatch in comparable(beside.card, card)]
         if changed:
             raise LmbenchError(f"{run}: {', '.join(changed)} changed since the run; run it again")
         card = beside.card.model_copy(update={"command": command})
@@ -102,7 +102,7 @@ def entropy_panel(
     card = card.model_copy(update={"corpus_card": facts})
     record = Record(
         status="complete",
-        plan=store.finite(bare.anchored().as_json()),
+        plan=finite(bare.anchored().as_json()),
         card=card,
         rows=beside.rows if beside else [],
         entropy=[*truth_of(job.corpus), *_coded(beside)],

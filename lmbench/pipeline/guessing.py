@@ -22,6 +22,7 @@ from lmbench.pipeline.job import SPLIT
 from lmbench.pipeline.shannon import guesses_tokens
 from lmbench.pipeline.work import load_model
 from lmbench.progress import Progress, Silent
+from lmbench.record import Row
 from lmbench.score.shannon import rank
 from lmbench.tokenizer._cache import load_tokenizer
 from lmbench.tokenizer.base import Tokenizer
@@ -254,7 +255,7 @@ def find_guesses(name: str, out: Path, unfinished: bool = False) -> Path:
 
 
 def played_by_model(
-    record: GuessRecord, folder: Path, row: store.Row, device: str = "cpu", progress: Progress | None = None
+    record: GuessRecord, folder: Path, row: Row, device: str = "cpu", progress: Progress | None = None
 ) -> tuple[GuessRecord, list[str]]:
     """A model of the run in `folder` on the record's passage, and what should be said of it.
 

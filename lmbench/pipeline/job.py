@@ -17,9 +17,9 @@ from lmbench.model import models
 from lmbench.pipeline import match
 from lmbench.pipeline.team import ALONE, Team
 from lmbench.progress import Progress
+from lmbench.record import Card, Split, finite
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec, parse
-from lmbench.store import Card, Split
 from lmbench.tokenizer import tokenizers
 from lmbench.tokenizer._cache import encode_splits, trained
 from lmbench.tokenizer.base import Tokenizer
@@ -179,7 +179,7 @@ def card_of(job: Job, command: str | None) -> Card:
     vocabulary = job.test.vocabulary
     return Card(
         corpus=job.corpus.name,
-        corpus_card=store.finite(job.corpus.card),
+        corpus_card=finite(job.corpus.card),
         split_rule=job.splits.rule,
         refit=job.splits.refit,
         train=part("train"),
@@ -196,5 +196,5 @@ def card_of(job: Job, command: str | None) -> Card:
         command=command,
         versions=machine.versions(),
         commit=machine.commit(),
-        machine=store.finite(machine.machine(job.device)),
+        machine=finite(machine.machine(job.device)),
     )

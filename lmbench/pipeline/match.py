@@ -9,10 +9,10 @@ from typing import Literal, Protocol
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
 from lmbench.net import nets
+from lmbench.record import Row
 from lmbench.report import format as form
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec, Value, parse
-from lmbench.store import Row
 
 NGRAM = "ngram"
 PRETRAINED = "pretrained"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmbench.store import Pass, Record, Row
+from lmbench.record import Pass, Record, Row
 from lmbench.tokens import Tokens
 
 VALID = "valid_log_probs.npy"

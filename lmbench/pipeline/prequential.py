@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from lmbench import store
 from lmbench.errors import LmbenchError
 from lmbench.model import models
 from lmbench.model.base import Model
 from lmbench.pipeline.job import Job
 from lmbench.progress import Progress
+from lmbench.record import Entropy, Record, finite
 from lmbench.runtime import Runtime
 from lmbench.score.prequential import Learner, PrequentialCode, block_bounds, prequential_code
 from lmbench.spec import Spec
-from lmbench.store import Entropy, Record
 from lmbench.tokens import Tokens
 
 _MARK = "prequential model"  # the key of an entropy row's curve that holds the spec
@@ -91,7 +90,7 @@ def _row(job: Job, spec: Spec, text: Tokens, code: PrequentialCode) -> Entropy:
         ci95_bits_per_character=None,
         seconds=sum(code.seconds),
         note=note,
-        curve=store.finite(
+        curve=finite(
             {
                 _MARK: str(spec),
                 "total_bits": total,

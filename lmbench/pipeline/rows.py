@@ -26,10 +26,10 @@ from lmbench.pipeline.match import matched
 from lmbench.pipeline.passing import VALID
 from lmbench.pipeline.prequential import whole
 from lmbench.progress import Progress, Silent
+from lmbench.record import Entropy, Row, finite
 from lmbench.runtime import Runtime
 from lmbench.score.measure import Score, measure
 from lmbench.spec import Spec
-from lmbench.store import Entropy, Row
 from lmbench.tokenizer._cache import encode_splits, trained
 from lmbench.tokens import Tokens
 
@@ -78,7 +78,7 @@ def row_of(job: Job, spec: Spec, folder: Path, progress: Progress, rows: Sequenc
         adaptive=card.adaptive,
         distribution=card.distribution,
         behind=None,
-        training=store.finite(card.training),
+        training=finite(card.training),
         folder=home.relative_to(folder).as_posix(),
         notes=notes,
         valid_nats_per_token=_validated(job, model, home),
@@ -211,7 +211,7 @@ def _entropy(estimate: Estimate, unit: str) -> Entropy:
         ci95_bits_per_character=estimate.interval,
         seconds=estimate.seconds,
         note=estimate.note,
-        curve=store.finite(estimate.curve),
+        curve=finite(estimate.curve),
     )
 
 

@@ -27,11 +27,11 @@ from lmbench.model.base import Model, window_log_probs
 from lmbench.pipeline.training_text import training_parts
 from lmbench.pipeline.work import load_model
 from lmbench.progress import Progress, Silent
+from lmbench.record import Record, Row, Shannon, ShannonPoint
 from lmbench.runtime import Runtime
 from lmbench.score.measure import BITS
 from lmbench.score.shannon import FEW, Ranks, bounds, rank
 from lmbench.spec import FIRST, Spec, parse
-from lmbench.store import Record, Row, Shannon, ShannonPoint
 from lmbench.tokens import Tokens
 
 CONTEXTS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 25, 50, 100)

@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 
-from lmbench import store
 from lmbench.entropy._ansatz import FEWEST, FORMULAS, REPLICATES, Ansatz, extrapolate
 from lmbench.errors import LmbenchError
+from lmbench.record import Entropy, Failure, Record, Row, finite
 from lmbench.spec import parse
-from lmbench.store import Entropy, Failure, Record, Row
 
 
 def size_sweeps(record: Record, ansatz: Ansatz = "power", seed: int = 0) -> list[Entropy | Failure]:
@@ -55,7 +54,7 @@ def _fitted(name: str, rows: list[Row], ansatz: Ansatz, seed: int) -> Entropy | 
         note=f"{FORMULAS[ansatz]} of the parameters, with g = {found.exponent:.3f}, fitted to the test loss of "
         f"{len(rows)} sizes from {sizes[0]:,.0f} to {sizes[-1]:,.0f}: what size "
         "alone leaves, on this training text and budget",
-        curve=store.finite({"extrapolation": found.json(sizes, values), "of": "parameters"}),
+        curve=finite({"extrapolation": found.json(sizes, values), "of": "parameters"}),
     )
 
 

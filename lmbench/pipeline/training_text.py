@@ -13,8 +13,8 @@ from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.errors import LmbenchError
 from lmbench.pipeline.job import Plan, prepare
 from lmbench.progress import Progress, Silent
+from lmbench.record import Record, Split
 from lmbench.spec import parse
-from lmbench.store import Record, Split
 from lmbench.tokenizer._cache import kept, load_tokenizer
 from lmbench.tokens import Tokens
 

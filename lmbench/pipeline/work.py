@@ -20,10 +20,10 @@ from lmbench.pipeline.rows import estimates_of, row_of, truth_of
 from lmbench.pipeline.sweep import size_sweeps
 from lmbench.pipeline.team import Team, leading
 from lmbench.progress import Progress, Silent
+from lmbench.record import Behind, Entropy, Failure, Record, Row, comparable, finite
 from lmbench.report.page import write_page
 from lmbench.score.paired import paired_difference
 from lmbench.spec import Spec, parse
-from lmbench.store import Behind, Entropy, Failure, Record, Row
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _run(plan: Plan, progress: Progress, on_row: OnRow | None, command: str | No
         job.test.save(folder / "test")
         record = Record(
             status="interrupted",
-            plan=store.finite(plan.anchored().as_json()),
+            plan=finite(plan.anchored().as_json()),
             card=card,
             rows=[],
             entropy=[],
@@ -96,7 +96,7 @@ def _resume(folder: Path, progress: Progress, on_row: OnRow | None, device: str 
     plan = Plan(**record.plan)  # type: ignore[arg-type]
     job = replace(prepare(replace(plan, device=device or record.card.device), progress), team=team)
     now, then = card_of(job, None), record.card
-    changed = [mismatch.line for mismatch in store.comparable(then, now)]
+    changed = [mismatch.line for mismatch in comparable(then, now)]
     if changed or now.test.tokens_hash != then.test.tokens_hash:
         what = ", ".join(changed) or "test tokens"
         raise LmbenchError(f"{folder} cannot go on: {what} changed since it began; run again into a new folder")

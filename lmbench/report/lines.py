@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from lmbench.record import Entropy, Record, Row
 from lmbench.report import format as form
-from lmbench.store import Entropy, Record, Row
 
 CONTROL = "control"
 

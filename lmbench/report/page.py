@@ -5,10 +5,11 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from lmbench.record import Record
 from lmbench.report import draw
 from lmbench.report.section import ordered
 from lmbench.report.section.base import Page
-from lmbench.store import Record, atomic
+from lmbench.store import atomic
 
 _STYLE = """
 :root { color-scheme: light; --ink: #1f2430; --faint: #d5d9e0; --soft: #5a6372; }

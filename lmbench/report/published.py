@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lmbench.store import Record
+from lmbench.record import Record
 
 ENGLISH_WORDS = ("the", "of", "and", "to", "a", "in", "that", "is", "i", "it")
 _LEAST_SHARE = 0.1  # of all words; English prose has about a quarter, other languages hardly any

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TextIO
 
+from lmbench.record import Record
 from lmbench.report.section import ordered
 from lmbench.report.section.base import Page
-from lmbench.store import Record
 
 if TYPE_CHECKING:
     from rich.console import Console

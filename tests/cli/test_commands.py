@@ -12,7 +12,7 @@ from lmbench import store
 from lmbench.cli.main import commands, make_app
 from lmbench.model import models
 from lmbench.pipeline import Run
-from lmbench.store import Record
+from lmbench.record import Record
 
 APP = make_app()
 

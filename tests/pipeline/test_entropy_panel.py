@@ -13,9 +13,9 @@ from lmbench.cli.main import make_app
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.pipeline import Plan, Run
 from lmbench.pipeline.entropy import PANEL, entropy_panel, panel_specs
+from lmbench.record import Record, Shannon, ShannonPoint
 from lmbench.report.published import looks_english
 from lmbench.report.section.entropy_panel import EntropyPanel, panel_lines
-from lmbench.store import Record, Shannon, ShannonPoint
 
 APP = make_app()
 

@@ -15,9 +15,9 @@ from lmbench.pipeline import Plan
 from lmbench.pipeline.match import best_ngram, in_order, trains, with_controls
 from lmbench.pipeline.passing import VALID, crossing, with_passes
 from lmbench.progress import Silent
+from lmbench.record import Row
 from lmbench.runtime import Runtime
 from lmbench.spec import parse
-from lmbench.store import Row
 from lmbench.tokens import Tokens
 from lmbench.training import evaluation
 from lmbench.training.evaluation import validation_windows

@@ -8,7 +8,7 @@ import pytest
 
 from lmbench.pipeline import Run
 from lmbench.pipeline.sweep import size_sweeps
-from lmbench.store import Entropy, Failure, Record
+from lmbench.record import Entropy, Failure, Record
 
 
 def sweep(run: Run, sizes: list[int], limit: float) -> Record:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from lmbench.pipeline import Run
+from lmbench.record import Pass, Record, Row
 from lmbench.report.lines import lines_of
 from lmbench.report.screen import print_report
 from lmbench.report.section import ordered
 from lmbench.report.section.learning import Learning, sentences_of
-from lmbench.store import Pass, Record, Row
 
 CURVE = [
     {"tokens": 10 * n, "seconds": float(n), "flops": 1e3 * n, "train": 3.0 / n, "valid": 3.1 / n} for n in range(1, 6)

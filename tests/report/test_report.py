@@ -9,13 +9,13 @@ import pytest
 from rich.cells import cell_len
 
 from lmbench.pipeline import Run
+from lmbench.record import Behind, Entropy, Failure, Record
 from lmbench.report import format as form
 from lmbench.report.lines import lines_of
 from lmbench.report.page import write_page
 from lmbench.report.screen import print_report
 from lmbench.report.section import ordered, sections
 from lmbench.report.section.notes import notes_of
-from lmbench.store import Behind, Entropy, Failure, Record
 
 TRUTH = Entropy(
     estimator="true entropy rate",

@@ -8,9 +8,9 @@ import math
 import numpy as np
 import pytest
 
-from lmbench import store
 from lmbench.entropy._symbols import symbols_of
 from lmbench.progress import Silent
+from lmbench.record import finite
 from lmbench.report.structure import lines_of, page
 from lmbench.spec import parse
 from lmbench.structure.dependence import dependence
@@ -78,7 +78,7 @@ def test_loss_of_a_model_that_learns_nothing_does_not_fall(text: Tokens) -> None
 
 def test_the_whole_of_it_as_json_as_a_table_and_as_a_page(text: Tokens) -> None:
     found = structure(text, "char", text, "char", parse("ngram(order=3)"), Silent())
-    content = json.loads(json.dumps(store.finite(found.json()), allow_nan=False))
+    content = json.loads(json.dumps(finite(found.json()), allow_nan=False))
     assert content["scaling"]["model"] == "ngram(order=3)"
     assert content["dependence"]["information"]["decay"]["better"] == "power law"
     assert content["zipf"] is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from lmbench.store import Record
+from lmbench.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

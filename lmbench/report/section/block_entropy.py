@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lmbench.record import Entropy, Record
 from lmbench.report import draw
-from lmbench.store import Entropy, Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

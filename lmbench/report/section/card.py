@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from lmbench.record import Record, Split
 from lmbench.report import format as form
-from lmbench.store import Record, Split
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

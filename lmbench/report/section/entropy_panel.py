@@ -6,11 +6,11 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
+from lmbench.record import Record
 from lmbench.report import draw
 from lmbench.report import format as form
 from lmbench.report.lines import Line, lines_of
 from lmbench.report.published import PUBLISHED, Published, looks_english
-from lmbench.store import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

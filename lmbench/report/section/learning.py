@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from lmbench.record import Pass, Record, Row
 from lmbench.report import draw
 from lmbench.report import format as form
-from lmbench.store import Pass, Record, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

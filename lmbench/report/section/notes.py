@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from lmbench.store import Failure, Record
+from lmbench.record import Failure, Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lmbench.record import Record
 from lmbench.report import draw
 from lmbench.report.lines import CONTROL, Line, lines_of
-from lmbench.store import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

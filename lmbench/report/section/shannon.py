@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from lmbench.record import Record, Shannon, ShannonPoint
 from lmbench.report import draw
 from lmbench.report import format as form
 from lmbench.score.shannon import SHANNON_1951
-from lmbench.store import Record, Shannon, ShannonPoint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

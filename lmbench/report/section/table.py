@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from lmbench.record import Record
 from lmbench.report.lines import Column, Line, columns_of, lines_of
-from lmbench.store import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,0 +1,247 @@
+"""What a run leaves behind, as data: the protocol card, and the rows under it; validated whenever read or written.
+
+`python -m lmbench.record` prints the JSON schema of record.json.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Split(_Strict):
+    """One part of the text: `hash` is over its bytes and documents, `tokens_hash` over its ids."""
+
+    hash: str
+    tokens_hash: str
+    documents: int
+    bytes: int
+    characters: int
+    tokens: int
+
+
+class Card(_Strict):
+    """The protocol: everything about a run that is not a model, and that a figure depends on."""
+
+    corpus: str
+    corpus_card: dict[str, JsonValue]
+    split_rule: str
+    refit: bool
+    train: Split
+    valid: Split
+    test: Split
+    tokenizer: str
+    vocabulary: int
+    vocabulary_hash: str
+    lossless: bool
+    boundary: str
+    device: str
+    seed: int
+    started: str
+    command: str | None
+    versions: dict[str, str]
+    commit: str | None
+    machine: dict[str, JsonValue]
+
+
+class Behind(_Strict):
+    """How far a row is behind the best one, paired on the same blocks, in nats per token."""
+
+    best: str
+    nats_per_token: float
+    ci95: tuple[float, float] | None
+
+
+class Pass(_Strict):
+    """Where a net's learning curve goes below a count-based row: `nats_per_token` is that row's cross-entropy on the
+    validation tokens that the net was validated on; `tokens`, `seconds` and `flops` are what training had cost by
+    then, interpolated between two validations, and null where the curve stays above."""
+
+    model: str
+    nats_per_token: float
+    tokens: int | None
+    seconds: float | None
+    flops: float | None
+
+
+class Row(_Strict):
+    """One model on the test text. A figure that is not defined is null, and `notes` says why.
+
+    `valid_nats_per_token` is the cross-entropy of the whole validation text, for models of counts
+    while they know the training text alone; a net's own is in `training`, on a sample. `control`
+    marks a model trained on a destroyed text, which no other is compared with. `passes` has the
+    count-based rows that a net could overtake. `folder` is relative to the run's. `mean_nats` is
+    the score of a model that is not a distribution. `peak_memory_bytes` is the process's while it
+    fitted and scored.
+    """
+
+    model: str
+    nats_per_token: float | None
+    bits_per_token: float | None
+    bits_per_character: float | None
+    bits_per_byte: float | None
+    perplexity: float | None
+    ci95_nats_per_token: tuple[float, float] | None
+    ci95_bits_per_byte: tuple[float, float] | None
+    tokens: int
+    bytes: int
+    parameters: int | None
+    stored_ngrams: int | None
+    bytes_on_disk: int
+    fit_seconds: float
+    score_seconds: float
+    peak_memory_bytes: int | None
+    device: str
+    dtype: str
+    context: int | None
+    stride: int | None
+    adaptive: bool
+    distribution: bool
+    zero_probability_tokens: int
+    mean_nats: float | None
+    blocks: str
+    behind: Behind | None
+    training: dict[str, JsonValue]
+    folder: str
+    notes: list[str]
+    valid_nats_per_token: float | None = None
+    control: bool = False
+    passes: list[Pass] = []
+
+
+class Entropy(_Strict):
+    """One estimate of the entropy rate of the source."""
+
+    estimator: str
+    kind: Literal["upper bound", "estimate", "lower bound", "true rate"]
+    bits_per_byte: float | None
+    bits_per_character: float | None
+    bits_per_token: float | None
+    ci95_bits_per_character: tuple[float, float] | None
+    seconds: float
+    note: str
+    curve: dict[str, JsonValue]
+
+
+class Failure(_Strict):
+    """A model or estimator that could not do its work, and the line that says why."""
+
+    spec: str
+    message: str
+
+
+class ShannonPoint(_Strict):
+    """Shannon's bounds from a model's ranks at one context length (in tokens), in bits per token.
+
+    `cross_entropy` is the model's own, on the same tokens; null where it is infinite or no distribution. `first` is
+    the share of tokens that it ranked first, `guesses` their mean rank.
+    """
+
+    context: int
+    lower: float
+    upper: float
+    ci95_lower: tuple[float, float] | None
+    ci95_upper: tuple[float, float] | None
+    cross_entropy: float | None
+    first: float
+    guesses: float
+
+
+class Shannon(_Strict):
+    """A model of the run in Shannon's prediction game: `positions` of the test text guessed at each context length.
+
+    `alphabet`: how many tokens there are to guess from. `characters_per_token`: of the test text, what turns bits per
+    token into bits per character; null where the tokens lose text.
+    """
+
+    model: str
+    alphabet: int
+    positions: int
+    characters_per_token: float | None
+    points: list[ShannonPoint]
+    notes: list[str]
+
+
+class Record(_Strict):
+    """What a run leaves behind. `plan` is what was asked for, and what `--resume` goes on with.
+
+    `status` is "interrupted" from the first row on, and "complete" once every model and
+    estimator of the plan has had its turn; those in `failures` had it and failed.
+    """
+
+    format: Literal[1] = 1
+    status: Literal["complete", "interrupted"]
+    plan: dict[str, JsonValue]
+    card: Card
+    rows: list[Row]
+    entropy: list[Entropy]
+    failures: list[Failure]
+    shannon: list[Shannon] = []
+
+
+def schema() -> str:
+    """The JSON schema of record.json, as the repository holds it."""
+    return json.dumps(Record.model_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def finite(values: Mapping[str, Any]) -> dict[str, JsonValue]:
+    """`values` as JSON: every infinite or NaN number in it is null, numpy's numbers are plain, keys are text."""
+    return {str(key): _finite(value) for key, value in values.items()}
+
+
+def _finite(value: Any) -> JsonValue:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return finite(value)
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_finite(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+class Mismatch(_Strict):
+    """One line of the protocol card on which two runs disagree, and which figures that spoils."""
+
+    line: str
+    first: str
+    second: str
+    spoils: Literal["every figure", "figures per token"]
+
+
+def comparable(first: Card, second: Card) -> list[Mismatch]:
+    """Where two cards disagree in a way that matters; empty where every figure may be compared.
+
+    Another tokenizer spoils figures per token; bits per byte still compare if both keep all
+    the text. Seed, device, dtype, versions and machine are not held against a figure.
+    """
+    lossless = first.lossless and second.lossless
+    by_token: Literal["every figure", "figures per token"] = "figures per token" if lossless else "every figure"
+    lines: list[tuple[str, object, object, Literal["every figure", "figures per token"]]] = [
+        ("test text", first.test.hash, second.test.hash, "every figure"),
+        ("train text", first.train.hash, second.train.hash, "every figure"),
+        ("valid text", first.valid.hash, second.valid.hash, "every figure"),
+        ("refit on valid", first.refit, second.refit, "every figure"),
+        ("boundary", first.boundary, second.boundary, "every figure"),
+        ("tokenizer", first.tokenizer, second.tokenizer, by_token),
+        ("vocabulary", first.vocabulary_hash, second.vocabulary_hash, by_token),
+    ]
+    return [
+        Mismatch(line=line, first=str(one), second=str(two), spoils=spoils)
+        for line, one, two, spoils in lines
+        if one != two
+    ]
+
+
+if __name__ == "__main__":
+    print(schema(), end="")
