@@ -83,7 +83,7 @@ class Transformer(Net):
         self.row = self.context = context
         self.layers, self.width, self.dropout = layers, width, dropout
         self.embedding = nn.Embedding(vocabulary, width)
-        self.convolution = Convolution(width, convolution)
+        self.convolution = Convolution(width, convolution) if convolution > 1 else None
         if position == "learned":
             self.positions = nn.Embedding(context, width)
         if position == "rope":
@@ -115,7 +115,9 @@ class Transformer(Net):
 
     def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
         place = torch.arange(ids.shape[1], device=ids.device) if documents is None else places(documents)
-        x = self.convolution(self.embedding(ids), place)  # (B, T, C)
+        x = self.embedding(ids)  # (B, T, C)
+        if self.convolution is not None:
+            x = self.convolution(x, place)
         if self.position == "learned":
             x = x + self.positions(place)
         x = F.dropout(x, self.dropout, self.training)

@@ -138,7 +138,7 @@ def test_ctrl_c_in_the_middle_of_training_keeps_and_resumes(tmp_path: Path) -> N
     source = text(tmp_path / "a.txt", "the queen said off with his head, or hers, and the king nodded " * 400)
     command = [
         *LMBENCH, "run", str(source), "--tokenizer", "byte", "--model", "uniform", "--model",
-        "transformer(layers=1, width=16, context=16)", "--estimator", "none", "--train-tokens", "60000",
+        "transformer(layers=1, width=16, context=16)", "--estimator", "none", "--train-tokens", "300000",
     ]  # fmt: skip
     master, slave = pty.openpty()
     process = subprocess.Popen(command, cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=slave)
