@@ -77,13 +77,16 @@ class Speed:
     utilisation: float | None
 
 
-def run(command: list[str], cwd: Path | None = None, started: str = "") -> tuple[str, float]:
-    """A process's output, and the seconds from the line that begins with `started` to its end.
+def run(
+    command: list[str], cwd: Path | None = None, started: str = "", ended: tuple[str, ...] = ()
+) -> tuple[str, float]:
+    """A process's output, and the seconds from the line that begins with `started` to the last one that begins with one
+    of `ended`; to the process's end where none does.
 
     Raises SystemExit with its last words where it fails.
     """
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
-    begun, lines = time.perf_counter(), []
+    begun, last, lines = time.perf_counter(), None, []
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             command,
@@ -99,8 +102,10 @@ def run(command: list[str], cwd: Path | None = None, started: str = "") -> tuple
             lines.append(line)
             if started and line.startswith(started):
                 begun = time.perf_counter()
+            if ended and line.startswith(ended):
+                last = time.perf_counter()
         process.wait()
-        seconds = time.perf_counter() - begun
+        seconds = (last or time.perf_counter()) - begun
         errors.seek(0)
         said = errors.read()
     if process.returncode:
@@ -133,8 +138,9 @@ def train_nanogpt(args: argparse.Namespace, peer: Path) -> Side:
         options = [*options, f"--max_iters={few}", f"--lr_decay_iters={few}", f"--eval_interval={few}"]
         options += [f"--warmup_iters={args.iterations // 10}"]
     command = [sys.executable, "train.py", "config/train_shakespeare_char.py", *options]
-    # the last line before its loop begins
-    output, seconds = run(command, peer, "compiling the model" if args.device == "cuda" else "using fused AdamW")
+    # the last line before its loop begins, and those of its steps and evaluations
+    before = "compiling the model" if args.device == "cuda" else "using fused AdamW"
+    output, seconds = run(command, peer, before, ("iter ", "step "))
     losses = [float(loss) for loss in re.findall(r"^step \d+: .*val loss ([\d.]+)", output, re.MULTILINE)]
     tokens = re.search(r"tokens per iteration will be: ([\d,]+)", output)
     steps = re.findall(r"^iter (\d+):", output, re.MULTILINE)
@@ -250,7 +256,11 @@ def time_one(spec: str, vocabulary: str, seconds: str, device: str) -> None:
     with machine.PeakMemory(device) as memory:
         model.fit(tokens, tokens.head(0), Silent())
     cost = model.card.training
-    speed = cost["tokens_per_second"] or cost["tokens"] / cost["seconds"]  # of few steps, the first ones included
+    speed = cost["tokens_per_second"]
+    if speed is None:
+        if model.training.compile:
+            raise SystemExit(f"{spec}: {seconds} s with the compiling were too few to time a step")
+        speed, spec = cost["tokens"] / cost["seconds"], f"{spec}, its first steps included"
     peak = None if memory.bytes is None else memory.bytes / 1e6
     print(
         json.dumps(
@@ -342,8 +352,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--books-tokenizer", default="bpe(vocabulary=16384)")
     parser.add_argument("--books-model", default="transformer")
     parser.add_argument("--mfu", action="store_true", help="model FLOP utilisation at GPT-2 small's size; a GPU")
-    parser.add_argument("--mfu-batch", type=int, default=12, help="rows of 1,024 tokens in a step")
-    parser.add_argument("--mfu-seconds", type=float, default=60.0)
+    parser.add_argument("--mfu-batch", type=int, default=64, help="rows of 1,024 tokens in a step, of either side")
+    parser.add_argument("--mfu-seconds", type=float, default=180.0, help="of ours, compiling included")
     parser.add_argument("--growth", action="store_true", help=f"speed and memory at the widths {WIDTHS}")
     parser.add_argument("--json", type=Path, help="write the figures here")
     return parser.parse_args()

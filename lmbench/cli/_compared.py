@@ -47,6 +47,9 @@ def show(found: Comparison) -> None:
         one, two = f"{one} (first)", f"{two} (second)"
     console.print(Text(f"\n{found.symbols} symbols of {found.alphabet:,}; bounds and bits in bits per symbol"))
     console.print(Text(f"fewer guesses: {one} at {found.sooner[0]} symbols, {two} at {found.sooner[1]}"))
+    for side in found.sides:
+        if side.ruined:
+            console.print(Text(f"{side.player}: a symbol had nothing on it, and so no number of bits by bets"))
     for name, (value, interval) in found.differences.items():
         console.print(Text(f"{_NAMES[name]}: {one} minus {two} = {value:+.3f}{_said(interval)}"))
 

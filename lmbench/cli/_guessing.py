@@ -12,7 +12,7 @@ from typing import Protocol
 
 from lmbench.errors import UsageError
 from lmbench.generation.guessing import Game, bets, guesses, reduced, visible
-from lmbench.score.shannon import FEW, bounds
+from lmbench.score.shannon import FEWEST, bounds, doubt
 
 _TAIL = 400  # characters of the text so far that are shown
 _REVEAL = "\x12"  # Ctrl-R
@@ -103,8 +103,8 @@ def estimate(game: Game) -> str:
     if bits is not None:
         doublings = done * (math.log2(len(game.alphabet)) - bits)
         return f"{where}; the capital has doubled {doublings:.2f} times; {bits:.3f} bits/symbol by these bets"
-    span = f"{found.lower:.3f} to {found.upper:.3f} bits/symbol"
-    return f"{where}; {span}; {found.first:.0%} at the first guess, {found.guesses:.2f} guesses on average"
+    span = f"{found.lower:.3f} to {found.upper:.3f} bits/symbol; " if done >= FEWEST else ""
+    return f"{where}; {span}{found.first:.0%} at the first guess, {found.guesses:.2f} guesses on average"
 
 
 def verdict(game: Game) -> str:
@@ -116,11 +116,8 @@ def verdict(game: Game) -> str:
 
     line = f"lower bound {with_interval(found.lower, found.ci95_lower)}, "
     line += f"upper bound {with_interval(found.upper, found.ci95_upper)} bits/symbol"
-    if found.ci95_upper and found.symbols < FEW:
-        line += (
-            f"; intervals of so few symbols ({found.symbols}) hold the true bound in some 85 % of cases, not in 95 %"
-        )
-    return line
+    few = doubt(found.symbols, found.ci95_upper)
+    return f"{line}; {few}" if few else line
 
 
 class Lines:

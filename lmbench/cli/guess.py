@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -210,7 +211,11 @@ def _model(
     else:
         game = record.game()
         typer.echo(f"{row.model}: {screens.verdict(game)}")
-        typer.echo(f"{game.bits():.3f} bits/symbol by its probabilities, as bets")
+        bits = game.bits()
+        if bits is not None and math.isfinite(bits):
+            typer.echo(f"{bits:.3f} bits/symbol by its probabilities, as bets")
+        else:
+            typer.echo("a symbol had nothing on it, and so no number of bits/symbol by its probabilities, as bets")
     typer.echo(f"kept in {path}", err=True)
 
 

@@ -28,8 +28,8 @@ def overlap(
         bool, typer.Option("--words", help="Count words, as the Creativity Index is defined, not the run's tokens.")
     ] = False,
     novelty: Annotated[int, typer.Option(min=1, max=100, help="Longest n-gram of the novelty curve.")] = 12,
-    first: Annotated[int, typer.Option("--from", min=1, help="First L of the Creativity Index.")] = 5,
-    last: Annotated[int, typer.Option("--to", min=1, help="Last L of the Creativity Index.")] = 12,
+    first: Annotated[int, typer.Option("--from", min=1, max=100, help="First L of the Creativity Index.")] = 5,
+    last: Annotated[int, typer.Option("--to", min=1, max=100, help="Last L of the Creativity Index.")] = 12,
     top: Annotated[int, typer.Option(min=0, help="How many of the longest matches to show.")] = 5,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output, with every match length.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,

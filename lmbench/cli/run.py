@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from enum import StrEnum
@@ -12,6 +13,7 @@ import typer
 
 from lmbench.cli._progress import Lines, shown_on
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.training.budget import SECONDS
 
 if TYPE_CHECKING:
     from lmbench.pipeline import OnRow, Run
@@ -126,7 +128,10 @@ def run(
     seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.", rich_help_panel=_BUDGET)] = 0,
     train_seconds: Annotated[
         float | None,
-        typer.Option(help="Time to train each net. [dim]\\[about 45 s][/]", rich_help_panel=_BUDGET),
+        typer.Option(
+            help=f"Time to train each net. [dim]\\[{SECONDS['cpu']:g}, on a GPU {SECONDS['cuda']:g}][/]",
+            rich_help_panel=_BUDGET,
+        ),
     ] = None,
     train_tokens: Annotated[
         int | None, typer.Option(min=1, help="Tokens to train each net on.", rich_help_panel=_BUDGET)
@@ -186,10 +191,9 @@ def run(
     """
     from lmbench import pipeline, store
 
-    if train_seconds is not None and not train_seconds > 0:
-        raise UsageError(f"--train-seconds must be more than 0, not {train_seconds:g}")
-    if train_flops is not None and not train_flops > 0:
-        raise UsageError(f"--train-flops must be more than 0, not {train_flops:g}")
+    for name, limit in (("--train-seconds", train_seconds), ("--train-flops", train_flops)):
+        if limit is not None and not 0 < limit < math.inf:
+            raise UsageError(f"{name} must be more than 0 and finite, not {limit:g}")
     if pipeline.follows():
         pipeline.follow()
         return

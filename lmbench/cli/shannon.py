@@ -43,7 +43,8 @@ def shannon(
 
     A model guesses the next token in order of falling probability; from the shares found at the first, second, ...
     guess follow a lower and an upper bound (Shannon 1951). All models guess the same tokens of the test text. The
-    figures are kept in the run's record, and drawn in its report beside those of Shannon's own experiment.
+    figures are kept in the run's record until a game on other tokens takes their place, and drawn in its report beside
+    those of Shannon's own experiment.
 
     [bold]Examples[/bold]
 
@@ -54,8 +55,9 @@ def shannon(
     from lmbench import store
     from lmbench.cli._progress import shown_on
     from lmbench.machine import resolve_device
-    from lmbench.pipeline.shannon import guesses_tokens, play
+    from lmbench.pipeline.shannon import english_share_of, guesses_tokens, play, same_tokens
     from lmbench.report.page import write_page
+    from lmbench.report.published import SHARE
 
     folder = store.find_run(run, out)
     record = store.read_record(folder)
@@ -71,8 +73,15 @@ def shannon(
     with shown_on(sys.stderr, quiet) as (progress, _):
         made = play(folder, record, rows, lengths, positions, resolve_device(device), progress)
     names = {item.model for item in made}
-    kept = [item for item in record.shannon if item.model not in names]
-    record = record.model_copy(update={"shannon": [*kept, *made]})
+    others = [item for item in record.shannon if item.model not in names]
+    kept = [item for item in others if same_tokens(item, made[0])]
+    dropped = [item.model for item in others if item not in kept]
+    if dropped:
+        why = "other --positions or another longest context, and so other tokens"
+        typer.echo(f"note: no longer kept, as these games had {why}: {', '.join(dropped)}", err=True)
+    facts = record.card.corpus_card | {SHARE: english_share_of(folder)}
+    card = record.card.model_copy(update={"corpus_card": facts})
+    record = record.model_copy(update={"card": card, "shannon": [*kept, *made]})
     _keep(folder, record)
     write_page(folder, record)
     if json:

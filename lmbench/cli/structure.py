@@ -139,7 +139,7 @@ def _show(found: Structure) -> None:
     from rich.text import Text
 
     from lmbench.report.screen import console_for
-    from lmbench.report.structure import HEADER, lines_of
+    from lmbench.report.structure import HEADER, REMARK, lines_of
 
     console = console_for(sys.stdout)
     grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
@@ -148,3 +148,4 @@ def _show(found: Structure) -> None:
     for name, value, interval, how in lines_of(found):
         grid.add_row(Text(name), Text(value, style="bold"), Text(interval), Text(how, style="dim"))
     console.print(grid)
+    console.print(Text(REMARK, style="dim"))

@@ -72,6 +72,7 @@ class BackoffModel:
             task.advance(part.stop - part.start)
 
         with coarse_threads(), progress.task("scoring", len(ids)) as task:
+            _ = self.trie.directory  # made once, before the workers ask for it
             over_chunks(score, len(ids), self.device)
         return scores
 
@@ -113,6 +114,8 @@ class BackoffModel:
     def _unseen(self, text: Tensor, length: int, places: Tensor) -> Tensor:
         """[n - 1] bool: tokens whose context of `length` lies within their document, but is not among `places`."""
         unseen = torch.zeros(len(text) - 1, dtype=torch.bool, device=text.device)
+        if length >= len(text):
+            return unseen
         unseen[length - 1 :] = True
         for back in range(length - 1):  # the end of a text is a context's first token or none of it
             unseen[length - 1 :] &= text[length - 1 - back : len(text) - 1 - back] != self.end_of_text
@@ -233,7 +236,7 @@ class BackoffModel:
             trie.directory = Directory(tensors["spread"], _columns(tensors, "buckets", Codes))
             closed = bool(tensors["suffix_closed"])
             return cls(trie, log_probs, log_backoffs, int(tensors["end_of_text"]), unseen, closed)
-        except (OSError, SafetensorError, KeyError, IndexError, TypeError) as error:
+        except (OSError, SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             raise LmbenchError(f"{path}: not a whole n-gram model ({error}); fit it again with `lmbench run`") from None
 
 

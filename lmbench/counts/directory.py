@@ -48,15 +48,17 @@ class Directory:
         return at, end
 
     @classmethod
-    def of(cls, tokens: Sequence[Tensor], first: Sequence[Pointer], vocabulary_size: int) -> Directory:
+    def of(
+        cls, tokens: Sequence[Tensor], first: Sequence[Pointer], vocabulary_size: int, device: torch.device
+    ) -> Directory:
         """The directory of a trie; `tokens`: of each level from order 2 on, [m] in the form of `narrow`."""
         if tokens:
             parts = [tokens[0][part] for part in chunks(len(tokens[0]), tokens[0].device)]
-            occurring = torch.zeros(vocabulary_size, dtype=torch.int64, device=tokens[0].device)
+            occurring = torch.zeros(vocabulary_size, dtype=torch.int64, device=device)
             for part in parts:
                 occurring += torch.bincount(widened(part), minlength=vocabulary_size)
         else:
-            occurring = torch.ones(vocabulary_size, dtype=torch.int64)
+            occurring = torch.ones(vocabulary_size, dtype=torch.int64, device=device)
         below = (occurring.cumsum(0) - occurring).double() / max(1, int(occurring.sum()))
         spread = (below * (1 << _SPREAD_BITS)).to(torch.int32).clamp(max=(1 << _SPREAD_BITS) - 1)
         return cls(spread, [_starts(level, column, spread) for level, column in zip(tokens, first, strict=True)])

@@ -62,6 +62,7 @@ def grouped(keys: Tensor, bits: int) -> tuple[Tensor, Tensor, list[slice]]:
 def _parts(keys: Tensor, shift: int, width: int) -> NDArray[np.uint16]:
     """[2^16] the part of each value of the highest bits, ascending from 0, for parts of about `width` keys."""
     sample = (keys[:: max(1, len(keys) // _SAMPLED)] >> shift).numpy()
-    share = np.bincount(sample, minlength=1 << _TOP_BITS) * (len(keys) / len(sample))
-    begun = (np.cumsum(share) - share) // width
-    return np.unique(begun, return_inverse=True)[1].astype(np.uint16)
+    seen = np.bincount(sample, minlength=1 << _TOP_BITS)
+    begun = (np.cumsum(seen) - seen) * len(keys) // (len(sample) * width)  # whole numbers, which cannot step back
+    part: NDArray[np.uint16] = np.unique(begun, return_inverse=True)[1].astype(np.uint16)
+    return part

@@ -22,6 +22,8 @@ from lmbench.counts.windows import Windows, sorted_windows
 from lmbench.errors import LmbenchError
 from lmbench.tokens import Tokens
 
+MOST_TOKENS = (1 << 31) - (1 << 22)  # counts, nodes and places are 32-bit numbers, with room to step beyond the last
+
 
 def stream(ids: NDArray[np.integer[Any]], end_of_text: int, device: str = "cpu") -> Tensor:
     """[n + 1] int32: the end-of-text id, which is the first document's context, then the text."""
@@ -51,8 +53,10 @@ class NgramCounts:
         self.order = order
         self.end_of_text = tokens.vocabulary.end_of_text
         self.vocabulary_size = len(tokens.vocabulary)
-        if len(tokens) >= (1 << 31) - 1:
-            raise LmbenchError("a text of 2^31 tokens or more cannot be counted in one piece; count in shards")
+        if len(tokens) > MOST_TOKENS:
+            raise LmbenchError(
+                f"ngram: a text of {len(tokens):,} tokens; {MOST_TOKENS:,} can be counted: give less text"
+            )
         text = stream(tokens.ids, self.end_of_text, device)
         windows = sorted_windows(text, order, self.vocabulary_size, self.end_of_text)
         levels = _read(windows, order, self.vocabulary_size)
@@ -111,10 +115,13 @@ class _Level:
 
     `starts`: [chunks + 1] how many n-grams begin before each chunk. `tokens`, `places` (a position of the text where
     each occurs), `raw`, `continuation`: [m]. `first`: [m + 1]. `nodes`: [n] the node of this order at each sorted
-    window. `carried`: [chunks, 2] what a chunk adds to `raw` and `continuation` of the last n-gram before it.
+    window, where a longer n-gram's suffix may be looked up there (`linked`). `carried`: [chunks, 2] what a chunk adds
+    to `raw` and `continuation` of the last n-gram before it.
     """
 
-    def __init__(self, order: int, starts: NDArray[np.int64], windows: Windows, vocabulary_size: int) -> None:
+    def __init__(
+        self, order: int, starts: NDArray[np.int64], windows: Windows, vocabulary_size: int, linked: bool
+    ) -> None:
         self.order = order
         self.starts: list[int] = starts.tolist()
         self.size = size = self.starts[-1]
@@ -122,7 +129,7 @@ class _Level:
         self.tokens = narrow(empty, vocabulary_size).new_empty(size)
         self.places, self.raw, self.continuation = (empty.new_empty(size) for _ in range(3))
         self.first = empty.new_empty(size + 1)
-        self.nodes = empty.new_empty(len(windows.text))
+        self.nodes = empty.new_empty(len(windows.text) if linked else 0)
         self.carried = torch.zeros(len(starts) - 1, 2, dtype=torch.int32, device=empty.device)
 
     def close(self, above: int) -> None:
@@ -141,7 +148,7 @@ def _read(windows: Windows, order: int, vocabulary_size: int) -> list[_Level]:
     parts = chunks(size, device)
     begun = np.stack(over_chunks(partial(_begun, windows, order), size, device))  # [chunks, order]
     starts = np.concatenate([np.zeros_like(begun[:1]), np.cumsum(begun, axis=0)])
-    levels = [_Level(k, starts[:, k - 1], windows, vocabulary_size) for k in range(1, order + 1)]
+    levels = [_Level(k, starts[:, k - 1], windows, vocabulary_size, 1 < k < order) for k in range(1, order + 1)]
     numbers = {part.start: number for number, part in enumerate(parts)}
     fill = partial(_fill, windows, before, levels, vocabulary_size)
     over_parts(lambda part: fill(numbers[part.start], part), parts, device)
@@ -178,8 +185,10 @@ def _fill(
         if level.order < len(levels):
             new = preceding <= level.order if whole is None else (preceding <= level.order) & whole
             _spread(new, heads, len(shared), level.continuation[here], level.carried[chunk, 1])
-        nodes = torch.cumsum(begins, 0, dtype=torch.int32, out=level.nodes[slots])
+        nodes = torch.cumsum(begins, 0, dtype=torch.int32)
         nodes += begun - 1
+        if len(level.nodes):
+            level.nodes[slots] = nodes
         if parents is not None:
             below = levels[level.order - 2]
             start = below.starts[chunk]

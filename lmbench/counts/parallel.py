@@ -45,7 +45,7 @@ def chunks(size: int, device: torch.device) -> list[slice]:
 
 
 def over_chunks(work: Callable[[slice], T], size: int, device: torch.device) -> list[T]:
-    """What `work` returns for each chunk, in order. It must write nowhere but in its own chunk."""
+    """What `work` returns for each chunk, in order. It must write only where no other chunk does."""
     return over_parts(work, chunks(size, device), device)
 
 
@@ -56,4 +56,8 @@ def over_parts(work: Callable[[slice], T], parts: Sequence[slice], device: torch
     by_length = sorted(range(len(parts)), key=lambda index: parts[index].start - parts[index].stop)
     with ThreadPoolExecutor(_workers) as pool:
         futures = {index: pool.submit(work, parts[index]) for index in by_length}
-        return [futures[index].result() for index in range(len(parts))]
+        try:
+            return [futures[index].result() for index in range(len(parts))]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun need not be done
+            raise

@@ -26,7 +26,7 @@ def thresholds(prune: list[int], order: int) -> list[int]:
 def count_masks(counts: NgramCounts, least: list[int]) -> list[Tensor]:
     """[m] bool per order: n-grams that occur more often than their order's threshold (KenLM's `--prune`)."""
     masks = [torch.ones(counts.vocabulary_size, dtype=torch.bool, device=counts.device)]
-    return masks + [counts.raw[k] > least[k] for k in range(1, counts.order)]
+    return masks + [counts.raw[k] > min(least[k], (1 << 31) - 1) for k in range(1, counts.order)]
 
 
 def select(model: BackoffModel, masks: list[Tensor]) -> BackoffModel:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lmbench.counts.arrays import narrow
-from lmbench.counts.ngrams import NgramCounts, stream
+from lmbench.counts.ngrams import MOST_TOKENS, NgramCounts, stream
 from lmbench.counts.parallel import chunks
 from lmbench.counts.trie import Trie
 from lmbench.counts.windows import KEY_BITS, sorted_windows
@@ -32,22 +32,22 @@ from lmbench.progress import Progress, Task
 from lmbench.tokens import Tokens
 
 Rows = NDArray[np.int32]
-_MOST_TOKENS = (1 << 31) - 2  # counts, nodes and places are 32-bit numbers
+_MOST_SHARDS = 1000  # each is two files, mapped together in the end
 
 
 def count_ngrams(tokens: Tokens, order: int, device: str, progress: Progress, memory: int | None = None) -> NgramCounts:
     """Count in one piece where `memory` bytes suffice (None: half of what is free), else in shards on disk."""
     with progress.task(f"counting to order {order}", len(tokens)) as task:
-        allowed = _MOST_TOKENS * _bytes_per_token(order)
+        allowed = MOST_TOKENS * _bytes_per_token(order)
         if memory is not None:
             allowed = min(allowed, memory)
         elif device == "cpu":
             allowed = min(allowed, free_memory() // 2)
-        if device != "cpu" or len(tokens) * _bytes_per_token(order) <= allowed:
+        if device != "cpu" or len(tokens) > MOST_TOKENS or len(tokens) * _bytes_per_token(order) <= allowed:
             counts = NgramCounts(tokens, order, device)
             task.advance(len(tokens))
             return counts
-        shard = max(1, allowed // _bytes_per_token(order))
+        shard = max(1, allowed // _bytes_per_token(order), len(tokens) // _MOST_SHARDS)
         return ShardedCounts(tokens, order, shard, task)
 
 
@@ -64,7 +64,7 @@ def free_memory() -> int:
 
 def _bytes_per_token(order: int) -> int:
     """About what counting in one piece needs: sort keys, places and permutation, and the tables."""
-    return 56 + 18 * order
+    return 56 + 24 * order
 
 
 class ShardedCounts(NgramCounts):
@@ -241,7 +241,7 @@ class _TableFiles:
                 first = np.searchsorted(heads, heads_above) + self.sizes[k - 1]
                 self.files[f"first.{k - 1}"].write(first.astype(np.int32).tobytes())
             self.sizes[k - 1] += len(heads)
-            if self.sizes[k - 1] > _MOST_TOKENS:
+            if self.sizes[k - 1] > MOST_TOKENS:
                 raise LmbenchError(f"there are over 2^31 {k}-grams: take a lower order or less text")
             heads_above = heads
 

@@ -67,7 +67,8 @@ class Trie:
     @cached_property
     def directory(self) -> Directory:
         """Made when it is first needed, unless it was loaded."""
-        return Directory.of(self.tokens[1:], self.first[: self.order - 1], self.vocabulary_size)
+        first = self.first[: self.order - 1]
+        return Directory.of(self.tokens[1:], first, self.vocabulary_size, self.tokens[0].device)
 
     def child(self, order: int, nodes: Tensor, ids: Tensor) -> Tensor:
         """[q] the node, of the next order, that continues each of `nodes` with its id; -1 where there is none."""
@@ -83,8 +84,8 @@ class Trie:
         """What continues each of `nodes`, none of them missing: [q] int32 nodes of the next order, [q] bool if stored.
 
         `wanted`: the tokens in the form of `narrow`; `spread`: their ranks in the directory. Where
-        nothing is stored the node means nothing. In one bucket after another's pace: one gather for each
-        halving of the fullest, the few full ones by themselves until they are no fuller than the rest.
+        nothing is stored the node means nothing. All are bisected at once, one gather for each halving of
+        the fullest bucket, after the few that are very full have been halved down to the size of the rest.
         """
         first, below = self.first[order - 1], self.tokens[order]
         if len(below) == 0 or len(nodes) == 0:

@@ -30,6 +30,7 @@ ESTIMATORS = (
     "lz76",
     "lz78",
     "zlib",
+    "brotli",
     "bz2",
     "lzma",
     "zstd",

@@ -51,9 +51,9 @@ class Lz76:
         phrases = _phrases(matches)
         bits = phrases * math.log2(length) / length
         note = (
-            f"{phrases:,} phrases in {length:,} symbols of training and test text; converges slowly, on most sources "
+            f"{phrases:,} phrases in {length:,} symbols of training and test text; converges slowly, with a bias of "
+            "either sign; one parsing, no interval"
         )
-        note += "from above; one parsing, no interval"
         return [symbols.estimate(f"LZ76 ({self.unit})", bits, None, note, time.perf_counter() - started, {})]
 
 

@@ -6,6 +6,7 @@ letter with its accent is one symbol wherever Unicode has it as one.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,8 +17,15 @@ from lmbench.errors import UsageError
 from lmbench.score.shannon import Ranks, gambling_bits
 
 SHANNON = "abcdefghijklmnopqrstuvwxyz "
-SHOWN = {" ": "␣", "\n": "↵", "\t": "⇥"}
-_TYPED = {"\\s": " ", "\\n": "\n", "\\t": "\t", "\\?": "?", "\\\\": "\\", "␣": " ", "↵": "\n", "⇥": "\t"}
+SHOWN = {" ": "␣", "\n": "↵", "\t": "⇥", "\u3000": "⬚", "\u00a0": "⍽"}
+_TYPED = {
+    "\\s": " ",
+    "\\n": "\n",
+    "\\t": "\t",
+    "\\?": "?",
+    "\\\\": "\\",
+    **{sign: symbol for symbol, sign in SHOWN.items()},
+}
 _REST = "rest"
 
 
@@ -183,7 +191,7 @@ def bets(line: str, alphabet: str, fold: bool = False) -> tuple[dict[str, float]
     """
     named: dict[str, float] = {}
     rest = False
-    for word in composed(line).split():
+    for word in filter(None, re.split(r"[ \t]+", composed(line))):  # other white space may be a symbol to bet on
         if word == _REST:
             rest = True
             continue

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.machine import out_of_memory
 from lmbench.net.base import Net
 
 LONGEST = 2_048  # tokens looked back on, of a model that could read more
@@ -29,7 +31,10 @@ class Causal(Net):
     """`model` (a `PreTrainedModel` with a language-model head) as a net with rows of `context`.
 
     The id `end` is read as `begin`, with which the model's documents begin. Documents that share a row in training
-    are read one after the other, as such models were trained; scoring never reads two.
+    are read one after the other, as such models were trained; scoring never reads two. A window that begins in the
+    middle of a document is read without `begin` before it.
+
+    Raises LmbenchError where the model has no output for `begin` or `end`, or looks ahead.
     """
 
     compiles: ClassVar[bool] = False
@@ -40,28 +45,52 @@ class Causal(Net):
         self.config = model.config.get_text_config()
         self.begin, self.end = begin, end
         self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
+        if max(begin, end) >= self.vocabulary:
+            raise LmbenchError(
+                f"pretrained: its tokenizer ends texts with id {max(begin, end)} and the model has only "
+                f"{self.vocabulary} outputs; give another token: end='<eos>'"
+            )
         longest = longest_context(self.config)
         if context is not None and longest is not None and context > longest:
             raise UsageError(f"pretrained: context {context} is more than the {longest} positions that the model has")
         self.row = self.context = context or min(longest or LONGEST, LONGEST)
+        self._check_causal()
         self.whole = not self._head_is_all()
 
     def _read(self, ids: Tensor) -> dict[str, Any]:
         read = torch.where(ids == self.end, self.begin, ids)
         return {"input_ids": read, "attention_mask": torch.ones_like(read), "use_cache": False}
 
-    def _head_is_all(self) -> bool:
-        """Whether the logits are what `logits` makes of the last vectors; where they are not, `hidden` gives the logits
-        themselves, which takes more memory."""
+    @contextmanager
+    def _trial(self) -> Iterator[dict[str, Any]]:
+        """What the model reads of a few ids, to try it on."""
         was = self.training
         self.eval()
         with torch.inference_mode():
-            ids = torch.arange(min(7, self.vocabulary), device=self.model.device)[None]
-            inputs = self._read(ids)
+            yield self._read(torch.arange(min(7, self.vocabulary), device=self.model.device)[None])
+        self.train(was)
+
+    def _check_causal(self) -> None:
+        """`transformers` gives encoders such a head too: their predictions change with the id that is predicted."""
+        with self._trial() as inputs:
+            changed = inputs["input_ids"].clone()
+            changed[:, -1] = (changed[:, -1] + self.vocabulary // 2) % self.vocabulary
+            logits = self.model(**inputs).logits[:, :-1].float()
+            others = self.model(**inputs | {"input_ids": changed}).logits[:, :-1].float()
+            blind = torch.allclose(logits, others, rtol=1e-4, atol=1e-4 * float(logits.abs().amax()))
+        if not blind:
+            raise LmbenchError(
+                f"pretrained: {type(self.model).__name__} looks ahead, so that it is no causal language model; give "
+                "one that predicts each token from those before it"
+            )
+
+    def _head_is_all(self) -> bool:
+        """Whether the logits are what `logits` makes of the last vectors; where they are not, `hidden` gives the logits
+        themselves, which takes more memory."""
+        with self._trial() as inputs:
             hidden = self.model.base_model(**inputs)[0]
             fits = hidden.shape[-1] == self.model.get_output_embeddings().weight.shape[1]
             close = fits and torch.allclose(self._from_hidden(hidden), self.model(**inputs).logits.float(), atol=1e-4)
-        self.train(was)
         return bool(close)
 
     def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
@@ -165,14 +194,31 @@ def blocks_of(model: Any) -> nn.ModuleList:
 def load_weights(source: str, revision: str | None) -> Any:
     """The model in float32 from a folder or the hub: safetensors only, and no code that comes with it.
 
-    Raises LmbenchError in one line where it cannot be had, as the other two do.
+    Raises LmbenchError in one line where it cannot be had, as the other two do, and where weights are missing, which
+    the library would draw at random, or are an adapter to another model's, which it would fetch instead.
     """
     from transformers import AutoModelForCausalLM
+    from transformers.utils.peft_utils import find_adapter_config_file
 
     with _loading(source):
-        return AutoModelForCausalLM.from_pretrained(
-            source, use_safetensors=True, dtype=torch.float32, **_from_where(source, revision)
+        where = _from_where(source, revision)
+        adapter = find_adapter_config_file(source, **{key: where[key] for key in ("revision", "local_files_only")})
+    if adapter is not None:
+        raise LmbenchError(
+            f"{source!r} is an adapter to another model (adapter_config.json); merge the adapter first, and give the "
+            "merged model"
         )
+    with _loading(source):
+        model, found = AutoModelForCausalLM.from_pretrained(
+            source, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **where
+        )
+    missing = sorted(found["missing_keys"])
+    if missing:
+        raise LmbenchError(
+            f"{source!r} lacks {len(missing)} of the weights of {type(model).__name__} ({missing[0]}, ...); give a "
+            "model that was saved whole"
+        )
+    return model
 
 
 def untrained(source: str, revision: str | None, seed: int) -> Any:
@@ -224,11 +270,13 @@ def _reachable() -> bool:
 
 @contextmanager
 def _loading(source: str) -> Iterator[None]:
-    """What the library cannot load is said in one line."""
+    """What the library cannot load is said in one line; that memory is used up, it says itself."""
     try:
         with quiet():
             yield
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        if out_of_memory(error):
+            raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         where = "in this folder" if Path(source).is_dir() else "no folder here, and from the hub"
         if not Path(source).is_dir() and not _reachable():

@@ -23,8 +23,10 @@ from lmbench.net.base import State as NetState
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.tokens import Tokens
+from lmbench.training.account import account, sentences
 from lmbench.training.budget import Budget
 from lmbench.training.checkpoint import put, tensors_of
+from lmbench.training.device import BATCH
 from lmbench.training.evaluation import (
     carried_log_probs,
     log_probs,
@@ -38,13 +40,10 @@ from lmbench.training.loop import Loop
 from lmbench.training.options import Training
 from lmbench.training.parallel import joined
 from lmbench.training.shuffle import shuffled, unigram_entropy
-from lmbench.training.utilisation import peak_flops, utilisation
 
 __all__ = ["Neural"]
 
-SECONDS = {"cpu": 45.0, "cuda": 60.0}  # the budget of a run that sets none
-BATCH = {"cpu": 2_048, "cuda": 16_384}  # tokens in a step
-LARGE_BATCH = {"cpu": 2_048, "cuda": 65_536}  # and for a text that is large enough not to be read over and over
+LARGE_BATCH = {"cpu": 2_048, "cuda": 65_536}  # in place of BATCH, for a text that is not read over and over
 LARGE_TEXT = 10_000_000
 CARD_BYTES = 8_000  # what is stored beside the weights: options, and the learning curve
 TRAINING_LOSS = {"cpu": 32_768, "cuda": 262_144}  # training tokens that the loss on them is measured on
@@ -96,17 +95,20 @@ class Neural:
             raise LmbenchError(f"{self.name}: the training text has no tokens")
         if self.training.shuffled:
             train, valid = shuffled(train, self.runtime.seed), valid.head(0)
-        with joined():
-            self._fit(train, valid, progress)
+        with joined() as world:
+            with world.agreed():
+                loop, notes = self._prepared(train, valid)
+            loop.run(self.name, progress)
+            self._describe(loop, len(train), notes)
         return self
 
-    def _fit(self, train: Tokens, valid: Tokens, progress: Progress) -> None:
+    def _prepared(self, train: Tokens, valid: Tokens) -> tuple[Loop, list[str]]:
         net, notes = self._build(train)
         self._net, self.end_of_text = net, train.vocabulary.end_of_text
         self._held = (np.empty(0, np.int64), ())
         length = min(net.row, len(train))
         rows = self._rows(len(train), length)
-        budget = self._budget(rows * length)
+        budget = Budget.of(self.runtime, self.training.steps, rows * length)
         identity = {
             "net": self.name,
             "options": self.options,
@@ -118,14 +120,12 @@ class Neural:
             "training text": train.hash,
             "validation text": valid.hash,
         }
-        loop = Loop(net, train, valid, self.training, budget, rows, self.runtime, identity)
-        loop.run(self.name, progress)
-        self._describe(loop, rows * length, len(train), notes)
+        return Loop(net, train, valid, self.training, budget, rows, self.runtime, identity), notes
 
     def _build(self, train: Tokens) -> tuple[Net, list[str]]:
         """The untrained net on the device, sized for the text."""
         runtime = self.runtime
-        limits = self._budget(self.training.batch or BATCH[runtime.device])
+        limits = Budget.of(runtime, self.training.steps, self.training.batch or BATCH[runtime.device])
         setting = Setting(len(train.vocabulary), len(train), runtime.device, limits.seconds, limits.tokens)
         if runtime.stored_bytes is not None:
             width = widest(self.architecture, setting, self.options, runtime.stored_bytes - CARD_BYTES)
@@ -153,26 +153,8 @@ class Neural:
         measure = (LARGE_BATCH if text >= LARGE_TEXT else BATCH)[self.runtime.device]
         return max(1, min(measure, max(text, 256)) // length)
 
-    def _budget(self, batch: int) -> Budget:
-        runtime = self.runtime
-        if self.training.steps is not None:
-            return Budget(tokens=self.training.steps * batch)
-        if runtime.train_seconds is None and runtime.train_tokens is None and runtime.train_flops is None:
-            return Budget(seconds=SECONDS[runtime.device])
-        return Budget(tokens=runtime.train_tokens, seconds=runtime.train_seconds, flops=runtime.train_flops)
-
-    def _describe(self, loop: Loop, batch: int, text: int, notes: list[str]) -> None:
-        state, costs, speed = loop.state, self.net.costs(min(self.net.row, text)), loop.tokens_per_second
-        gpu = torch.cuda.get_device_name() if self.runtime.device == "cuda" else ""
-        peak, share = peak_flops(gpu), None
-        if speed is not None:
-            share = utilisation(costs["flops_per_token"], speed, peak, loop.world.size)
-        if share is not None and peak is not None:
-            notes = [
-                *notes,
-                f"model FLOP utilisation {share:.1%} of {peak * loop.world.size / 1e12:,.0f} TFLOP/s in bfloat16 "
-                f"({loop.world.size} x {gpu})",
-            ]
+    def _describe(self, loop: Loop, text: int, notes: list[str]) -> None:
+        costs = self.net.costs(loop.data.length)
         self.card = ModelCard(
             parameters=costs["parameters"],
             context=self.net.context,
@@ -183,24 +165,10 @@ class Neural:
                 "net": self.name,
                 "options": self.options,
                 **asdict(self.training),
-                "batch": batch,
-                "budget": asdict(loop.budget),
                 **costs,
-                "steps": state.step,
-                "tokens": state.tokens,
-                "epochs": state.tokens / text,
-                "seconds": state.seconds,
-                "flops": loop.spent.flops,
-                "processes": loop.world.size,
-                "tokens_per_second": speed,
-                "peak_flops_per_second": peak,
-                "flop_utilisation": share,
-                "validation": {"row": self.net.row, "tokens": loop.windows.scored},
-                "best_validation": state.best,
-                "best_tokens": state.best_tokens,
-                "curve": state.curve,
+                **account(loop, text),
             },
-            notes=notes + state.notes,
+            notes=notes + sentences(loop),
         )
 
     def measure_training_loss(self, train: Tokens) -> None:
@@ -208,7 +176,8 @@ class Neural:
 
         `train` is what `fit` was given. Scored as the test text is, without dropout: on windows spread evenly over the
         text, or from its beginning where a state is carried; `tokens` says how many were scored. `unigram_entropy` is
-        of the training text: with `shuffled`, what a net without memory of it cannot fall below.
+        of the training text, the ends of its documents known: with `shuffled`, what a net without memory of it cannot
+        fall below.
         """
         if self.training.shuffled:
             train = shuffled(train, self.runtime.seed)

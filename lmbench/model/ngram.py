@@ -55,7 +55,7 @@ class Ngram:
             raise UsageError(f"ngram: order must be 1 to {MAX_ORDER}, not {order}")
         if not 0 <= entropy_prune < math.inf:
             raise UsageError(f"ngram: entropy_prune must be 0 or more, not {entropy_prune}")
-        if memory is not None and not memory > 0:
+        if memory is not None and not 0 < memory < math.inf:
             raise UsageError(f"ngram: memory must be above 0 megabytes, not {memory}")
         self.order = order
         self.options = {"smoothing": str(smoothing), "prune": prune, "entropy_prune": entropy_prune}

@@ -37,6 +37,9 @@ _GAIN = 1e-4  # nats per validation token for which another round is worth its w
 _BATCH = 1 << 18
 
 
+MOST = 4096
+
+
 class Pairs:
     """Counts of token pairs at distances 1 to N, combined into one distribution; no longer pattern is counted.
 
@@ -49,7 +52,7 @@ class Pairs:
     The p_d are discounted and interpolated with the unigram.
 
     Args:
-        distance: how far apart two tokens may stand, 1 or more
+        distance: how far apart two tokens may stand, 1 to 4096
         combine: product (log-linear) or mixture (mixed-order Markov)
     """
 
@@ -59,8 +62,8 @@ class Pairs:
         combine: Literal["product", "mixture"] = "product",
         runtime: Runtime | None = None,
     ) -> None:
-        if distance < 1:
-            raise UsageError(f"pairs: distance must be 1 or more, not {distance}")
+        if not 1 <= distance <= MOST:
+            raise UsageError(f"pairs: distance must be 1 to {MOST:,}, not {distance}")
         self.distance = distance
         self.combine = combine
         self.device = (runtime or Runtime()).device

@@ -32,8 +32,10 @@ from lmbench.net.base import in_range
 from lmbench.progress import Progress, Silent
 from lmbench.runtime import Runtime
 from lmbench.tokens import Tokens
+from lmbench.training.account import account, sentences
 from lmbench.training.budget import Budget
 from lmbench.training.checkpoint import put, tensors_of
+from lmbench.training.device import BATCH
 from lmbench.training.evaluation import log_probs, score, stride_of, validation_windows
 from lmbench.training.loop import Loop
 from lmbench.training.options import Training
@@ -43,8 +45,6 @@ __all__ = ["Pretrained"]
 
 REQUIRES = ("transformers",)
 
-SECONDS = {"cpu": 45.0, "cuda": 60.0}  # of training in a run that sets no budget
-BATCH = {"cpu": 2_048, "cuda": 16_384}  # tokens in a step
 RATE = {"zero_shot": 0.0, "finetune": 1e-4, "lora": 1e-3, "scratch": 1e-2}
 WEIGHTS = "weights"  # the folder, within the model's own, of weights that were trained here
 
@@ -54,11 +54,12 @@ class Pretrained:
 
     What is scored is the text itself, byte for byte: each document is encoded as a whole by the model's own tokenizer
     and every token of it predicted once, by a sliding window. A document begins with the tokenizer's
-    beginning-of-text token (where it has none, its end-of-text token), which is read and not predicted, and ends with
-    its end-of-text token, which is predicted; where each line is a document, its newline is predicted and is the
-    end. Each of its tokens is counted where its last byte lies, so that totals of documents are exact and bits per
-    byte compare with those of every other row; figures per token do not, and are left out. Not to be confused with the
-    tokenizer `pretrained`, which has any model of ours trained on somebody else's tokens.
+    beginning-of-text token (where it has none, its end-of-text token), which is read and not predicted, and which
+    windows that begin further on are read without. It ends with its end-of-text token, which is predicted; where each
+    line is a document, its newline is predicted and is the end. Each of its tokens is counted where its last byte
+    lies, so that totals of documents are exact and bits per byte compare with those of every other row; figures per
+    token do not, and are left out. Not to be confused with the tokenizer `pretrained`, which has any model of ours
+    trained on somebody else's tokens.
 
     Needs `pip install 'lmbench[hub]'`. Weights are read from safetensors alone; no code that comes with a model is
     run.
@@ -77,7 +78,8 @@ class Pretrained:
         revision: branch, tag or commit on the hub.
         steps: optimiser steps to take; none: as many as the run's budget allows.
         batch: tokens in a step; none: what suits the device.
-        learning_rate: size of a step; none: 0.0001 (AdamW) to finetune, 0.001 with LoRA, 0.01 (Muon) from scratch.
+        learning_rate: size of a step, for matrices; vectors' (biases, norms) is three times as large, from scratch that
+            of tables too; none: 0.0001 (AdamW) to finetune, 0.001 with LoRA, 0.01 (Muon) from scratch.
         weight_decay: how strongly weights are pulled towards zero at each step; none: 0 to finetune, 0.1 from scratch.
         patience: validations without a gain after which training comes to its end early.
         precision: of the multiplications in training, as for the nets trained here; scoring is in float32.
@@ -147,6 +149,23 @@ class Pretrained:
 
         Raises LmbenchError where it cannot be loaded or the tokens have lost text, KeyboardInterrupt on Ctrl-C.
         """
+        if self.mode == "zero_shot":
+            self._begin(valid)
+            return self
+        with joined() as world:
+            with world.agreed():
+                held_out = self._begin(valid)
+                text = self._read(train).tokens
+                if not len(text):
+                    raise LmbenchError(f"{self._label}: the training text has no tokens")
+                adapted, before, loop = self._prepared(text, held_out)
+            self._train(loop, adapted, before, len(text), progress)
+        self.card.training |= _per_token(self.card.training, len(held_out) / max(1, len(valid)))
+        return self
+
+    def _begin(self, valid: Tokens) -> Tokens:
+        """Load it; returns the validation text in tokens of its own, so that what cannot be scored is found before an
+        hour of training."""
         self._origin = None
         self._tokenizer = load_tokenizer(self.name, self.revision)
         if self.mode == "scratch":
@@ -155,12 +174,7 @@ class Pretrained:
             model = load_weights(self.name, self.revision)
         self._adopt(model)
         self._describe()
-        held_out = self._read(valid).tokens  # what cannot be scored is found before an hour of training
-        if self.mode != "zero_shot":
-            with joined():
-                self._train(train, held_out, progress)
-            self.card.training |= _per_token(self.card.training, len(held_out) / max(1, len(valid)))
-        return self
+        return self._read(valid).tokens
 
     def _adopt(self, model: Any) -> None:
         begin, end = self._ends()
@@ -191,12 +205,9 @@ class Pretrained:
     def _label(self) -> str:
         return f"pretrained {self.name!r}"
 
-    def _train(self, train: Tokens, held_out: Tokens, progress: Progress) -> None:
-        """`held_out` is the validation text in tokens of its own."""
+    def _prepared(self, text: Tokens, held_out: Tokens) -> tuple[Any, float | None, Loop]:
+        """What `merge` needs, the validation loss before any training, and the loop that trains."""
         net, runtime = self.net, self.runtime
-        text = self._read(train).tokens
-        if not len(text):
-            raise LmbenchError(f"{self._label}: the training text has no tokens")
         adapted = None
         if self.mode == "finetune":
             with torch.random.fork_rng(devices=[]):
@@ -204,10 +215,10 @@ class Pretrained:
                 adapted = freeze(net, self.part, self.layers, self.rank)
                 net.to(runtime.device)
         before = self._validate(held_out)
-        kept = {name: tensor.clone() for name, tensor in tensors_of(net).items()}
         length = min(net.row, len(text))
         rows = max(1, (self.training.batch or BATCH[runtime.device]) // length)
-        loop = Loop(net, text, held_out, self.training, self._budget(rows * length), rows, runtime, {
+        budget = Budget.of(runtime, self.training.steps, rows * length)
+        loop = Loop(net, text, held_out, self.training, budget, rows, runtime, {
             "model": self._source(),
             "training": asdict(self.training),
             "part": [self.part, self.layers, self.rank],
@@ -216,15 +227,20 @@ class Pretrained:
             "training text": text.hash,
             "validation text": held_out.hash,
         })  # fmt: skip
+        return adapted, before, loop
+
+    def _train(self, loop: Loop, adapted: Any, before: float | None, text: int, progress: Progress) -> None:
+        net = self.net
+        kept = {name: tensor.clone() for name, tensor in tensors_of(net).items()}
         loop.run(self._label, progress)
         best = loop.state.best
         if self.mode == "finetune" and before is not None and best is not None and best >= before:
             put(net, kept, "the pretrained weights")
             loop.state.notes.append("training did not lower the validation loss: the weights are those it began with")
-        costs = net.costs(length)
+        costs = net.costs(loop.data.length)
         if self.mode == "finetune":
             merge(net, adapted)
-        self._describe_training(loop, costs, before, len(text))
+        self._describe_training(loop, costs, before, text)
 
     def _validate(self, held_out: Tokens) -> float | None:
         """Nats per token of its own before any training, on the windows that the loop validates on."""
@@ -232,14 +248,6 @@ class Pretrained:
         if not len(windows):
             return None
         return -float(log_probs(self.net, held_out, windows, self.runtime.device).sum()) / windows.scored
-
-    def _budget(self, batch: int) -> Budget:
-        runtime = self.runtime
-        if self.training.steps is not None:
-            return Budget(tokens=self.training.steps * batch)
-        if runtime.train_seconds is None and runtime.train_tokens is None and runtime.train_flops is None:
-            return Budget(seconds=SECONDS[runtime.device])
-        return Budget(tokens=runtime.train_tokens, seconds=runtime.train_seconds, flops=runtime.train_flops)
 
     def _source(self) -> dict[str, str | None]:
         """Which model it is: its name and what tells one version of it from another."""
@@ -258,8 +266,8 @@ class Pretrained:
         notes = [
             f"predicts the same bytes by its own {net.vocabulary:,} tokens, from {lookback}: bits per byte compare "
             "with other rows; figures per token, and differences in them, do not",
-            f"{token(net.begin)} stands before every document, and {token(net.end)} (or the newline, where lines are "
-            "documents) is predicted at its end",
+            f"{token(net.begin)} stands before every document (windows that begin further on are read without it), "
+            f"and {token(net.end)} (or the newline, where lines are documents) is predicted at its end",
         ]
         if self.mode != "scratch":
             notes.append("what it was trained on is not known here: the test text may have been among it")
@@ -280,27 +288,18 @@ class Pretrained:
 
     def _describe_training(self, loop: Loop, costs: dict[str, int], before: float | None, text: int) -> None:
         """Losses are in nats per token of its own here; `_per_token` says what they are per token of the run."""
-        state, curve = loop.state, list[dict[str, Any]](loop.state.curve)
+        curve = list[dict[str, Any]](loop.state.curve)
         if before is not None:
             curve.insert(0, {"tokens": 0, "seconds": 0.0, "flops": 0.0, "train": None, "valid": before})
         self.card.training |= {
             "part": self.part if self.mode == "finetune" else "all",
             **asdict(self.training),
-            "batch": loop.data.rows * loop.data.length,
-            "budget": asdict(loop.budget),
             **costs,
-            "steps": state.step,
-            "tokens": state.tokens,
-            "epochs": state.tokens / text,
-            "seconds": state.seconds,
-            "flops": loop.spent.flops,
-            "tokens_per_second": loop.tokens_per_second,
+            **account(loop, text),
             "before_training": before,
-            "best_validation": state.best,
-            "best_tokens": state.best_tokens,
             "curve": curve,
         }
-        self.card.notes += state.notes
+        self.card.notes += sentences(loop)
 
     def log_probs(self, tokens: Tokens, progress: Progress | None = None) -> NDArray[np.float64]:
         """[n] nats: at each of our tokens, what those of its own cost that end in it; 0 where none does.

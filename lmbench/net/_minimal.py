@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lmbench.net._scan import scan
-from lmbench.net.base import Recurrent, Setting, State, in_range
+from lmbench.net.base import Recurrent, Setting, State, in_range, is_share
 
 
 class Minimal(Recurrent):
@@ -21,7 +21,7 @@ class Minimal(Recurrent):
     def __init__(self, vocabulary: int, layers: int, width: int, expansion: float, back: int, dropout: float) -> None:
         super().__init__()
         in_range(1, None, layers=layers, width=width, back=back, expansion=expansion)
-        in_range(0, 1, dropout=dropout)
+        is_share(dropout=dropout)
         self.vocabulary, self.row = vocabulary, back
         self.layers, self.dropout, self.inner = layers, dropout, int(width * expansion)
         self.embedding = nn.Embedding(vocabulary, width)

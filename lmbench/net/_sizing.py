@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -30,8 +31,11 @@ def widest(net: type[Net], setting: Setting, given: dict[str, Any], limit: int) 
     """The largest `width` with which the net's weights take at most `limit` bytes, its other options as they are.
 
     Widths are multiples of 8, beyond 512 of 64; those that the net refuses (no multiple of its heads) are passed
-    over. Raises LmbenchError with the least that is possible where even the narrowest net is too large.
+    over. Raises LmbenchError with the least that is possible where even the narrowest net is too large, and where the
+    net has no such option.
     """
+    if "width" not in inspect.signature(net.__init__).parameters:
+        raise LmbenchError(f"{net.__name__} has no option width to be chosen by its bytes; match its seconds instead")
     found, least = 0, 0
     for width in _widths():
         try:

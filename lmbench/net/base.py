@@ -16,6 +16,8 @@ from torch.nn import functional as F
 
 from lmbench.errors import UsageError
 
+SPEED = {"cpu": 20_000, "cuda": 1_000_000}  # tokens/s of training, roughly, of a net that suits the device
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -33,7 +35,7 @@ class Setting:
     @property
     def epochs(self) -> float:
         """Roughly how often training will read the text, at the speed of a net that suits the device."""
-        speed = 20_000 if self.device == "cpu" else 1_000_000  # tokens/s
+        speed = SPEED[self.device]
         allowed = [limit for limit in (self.tokens, self.seconds and self.seconds * speed) if limit is not None]
         return min(allowed, default=0.0) / max(1, self.train_tokens)
 
@@ -141,6 +143,14 @@ def in_range(low: float, high: float | None, **options: float | None) -> None:
         if value is not None and not (low <= value and (high is None or value <= high)):
             wanted = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
             raise UsageError(f"{name} must be {wanted}, not {value:g}")
+
+
+def is_share(**options: float) -> None:
+    """Raises UsageError for the first of `options` that is not within 0 .. 1, or is 1: of a share of activations set to
+    zero nothing would be left."""
+    for name, value in options.items():
+        if not 0 <= value < 1:
+            raise UsageError(f"{name} must be 0 or more and less than 1, not {value:g}")
 
 
 def same_document(documents: Tensor) -> Tensor:

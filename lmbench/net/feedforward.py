@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lmbench.net.base import Net, Setting, in_range, places
+from lmbench.net.base import Net, Setting, in_range, is_share, places
 
 __all__ = ["Feedforward"]
 
@@ -37,7 +37,7 @@ class Feedforward(Net):
     ) -> None:
         super().__init__()
         in_range(1, None, context=context, width=width, hidden=hidden)
-        in_range(0, 1, dropout=dropout)
+        is_share(dropout=dropout)
         self.vocabulary, self.order, self.dropout = vocabulary, context + 1, dropout
         self.context, self.row = context, max(256, 8 * context)
         self.absent = vocabulary  # what stands before the beginning of a row or document

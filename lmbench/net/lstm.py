@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lmbench.net.base import Recurrent, Setting, State, in_range, places
+from lmbench.net.base import Recurrent, Setting, State, in_range, is_share, places
 
 __all__ = ["LSTM"]
 
@@ -43,7 +43,7 @@ class LSTM(Recurrent):
     ) -> None:
         super().__init__()
         in_range(1, None, layers=layers, width=width, back=back)
-        in_range(0, 1, dropout=dropout)
+        is_share(dropout=dropout)
         self.vocabulary, self.row = vocabulary, back
         self.layers, self.width, self.dropout = layers, width, dropout
         self.embedding = nn.Embedding(vocabulary, width)
@@ -95,5 +95,6 @@ class LSTM(Recurrent):
 
 def precise(device: torch.device) -> AbstractContextManager[Any]:
     """float32 for the cells on a GPU: autocast runs cuDNN's recurrent kernels in float16 even where bfloat16 was asked
-    for, and without loss scaling small gradients vanish there. Matrix products inside are in TF32."""
+    for, and without loss scaling small gradients vanish there. Matrix products inside are in TF32 in
+    training."""
     return torch.autocast("cuda", enabled=False) if device.type == "cuda" else nullcontext()

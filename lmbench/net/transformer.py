@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lmbench.errors import UsageError
-from lmbench.net.base import Net, Setting, in_range, places, same_document
+from lmbench.net.base import Net, Setting, in_range, is_share, places, same_document
 
 __all__ = ["Transformer"]
 
@@ -71,7 +71,7 @@ class Transformer(Net):
     ) -> None:
         super().__init__()
         in_range(1, None, layers=layers, heads=heads, width=width, context=context, convolution=convolution)
-        in_range(0, 1, dropout=dropout)
+        is_share(dropout=dropout)
         in_range(1, None, softcap=softcap)
         heads = heads or max(1, width // 64)
         if width % heads:

@@ -15,11 +15,13 @@ from lmbench.corpus.text import Text
 from lmbench.entropy import estimators
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
+from lmbench.pipeline.prequential import coded
 from lmbench.pipeline.rows import estimates_of, truth_of
+from lmbench.pipeline.sweep import SWEEP
 from lmbench.progress import Progress, Silent
 from lmbench.record import Entropy, Failure, Record, comparable, finite
 from lmbench.report.page import write_page
-from lmbench.report.published import ENGLISH_WORDS
+from lmbench.report.published import SHARE, english_share
 from lmbench.report.section.notes import failures_of
 from lmbench.spec import Spec, parse
 from lmbench.tokenizer._pieces import BEFORE_SPACE, batches
@@ -98,14 +100,14 @@ def entropy_panel(
         if changed:
             raise LmbenchError(f"{run}: {', '.join(changed)} changed since the run; run it again")
         card = beside.card.model_copy(update={"command": command})
-    facts = card.corpus_card | {"english_function_words": _english(job.splits.train)}
+    facts = card.corpus_card | {SHARE: _english(job.splits.train)}
     card = card.model_copy(update={"corpus_card": facts})
     record = Record(
         status="complete",
         plan=finite(bare.anchored().as_json()),
         card=card,
         rows=beside.rows if beside else [],
-        entropy=[*truth_of(job.corpus), *_coded(beside)],
+        entropy=[*truth_of(job.corpus), *(_of_models(beside) if beside else [])],
         failures=refused,
         shannon=beside.shannon if beside else [],
     )
@@ -138,15 +140,14 @@ def _usable(plan: Plan) -> tuple[Plan, list[Failure]]:
 
 
 def _english(text: Text) -> float:
-    """The share of `ENGLISH_WORDS` among the words at the beginning of `text`."""
+    """`english_share` of the beginning of `text`."""
     batch = next(batches(text, BEFORE_SPACE), None)
-    words = [word for piece in batch.pieces for word in piece.lower().split()] if batch else []
-    return sum(word in ENGLISH_WORDS for word in words) / max(1, len(words))
+    return english_share("".join(batch.pieces)) if batch else 0.0
 
 
-def _coded(run: Record | None) -> list[Entropy]:
-    """The code lengths of models in a prequential run, which has no rows."""
-    return [entropy for entropy in run.entropy if "prequential model" in entropy.curve] if run else []
+def _of_models(run: Record) -> list[Entropy]:
+    """What a run found of its models that is no row: code lengths, and the limits of sweeps."""
+    return [*coded(run), *(entropy for entropy in run.entropy if entropy.curve.get("of") == SWEEP)]
 
 
 def _estimated(job: Job, record: Record, progress: Progress, on_estimate: OnEstimate | None) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,12 +17,16 @@ from lmbench.score.shannon import Bounds, Ranks, bounds, mean_interval, paired_b
 
 @dataclass(frozen=True)
 class Side:
-    """One guesser: bounds and, where each symbol was bet on, bits per symbol by the bets."""
+    """One guesser: bounds and, where each symbol was bet on, bits per symbol by the bets.
+
+    `ruined`: a symbol that came had nothing on it, so that the bits are infinite, and None here.
+    """
 
     player: str
     letters: list[Letter]
     bounds: Bounds
     bits: float | None
+    ruined: bool
 
 
 @dataclass(frozen=True)
@@ -64,15 +69,16 @@ def compared(first: GuessRecord, second: GuessRecord) -> Comparison:
         games.append(game)
     ranks: list[Ranks] = [game.ranks() for game in games]
     differences = paired_bounds(ranks[0], ranks[1])
-    bits = [game.bits() for game in games]
+    bet = [game.bits() for game in games]
+    bits = [own if own is not None and math.isfinite(own) else None for own in bet]
     if bits[0] is not None and bits[1] is not None:
         shares = [np.array([letter.share for letter in game.letters], dtype=np.float64) for game in games]
         lost = np.log2(shares[1]) - np.log2(shares[0])
         differences["bits"] = (float(lost.mean()), mean_interval(lost))
     middle = [rank.before + rank.ties / 2 for rank in ranks]
     sides = [
-        Side(record.player, game.letters, bounds(rank), own)
-        for record, game, rank, own in zip((first, second), games, ranks, bits, strict=True)
+        Side(record.player, game.letters, bounds(rank), own, own is None and game_bits is not None)
+        for record, game, rank, own, game_bits in zip((first, second), games, ranks, bits, bet, strict=True)
     ]
     return Comparison(
         passage=first.passage[:count],

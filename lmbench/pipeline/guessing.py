@@ -147,23 +147,18 @@ def passage_of(documents: list[str], start: int | None, seed: int, length: int, 
     sizes = np.array([len(document) for document in documents], dtype=np.int64)
     first = np.cumsum(sizes) - sizes
     if start is None:
-        room = sizes - length - context
-        if not (room >= 0).any():
-            context = 0
-            room = sizes - length
-        room = np.maximum(room + 1, 0)
+        need = context if (sizes - length - context >= 0).any() else 0
+        room = np.maximum(sizes - length - need + 1, 0)
         if not room.sum():
             longest = int(sizes.max(initial=0))
             raise UsageError(f"the text has no passage of {length} symbols in one document: its longest has {longest}")
         place = int(np.random.default_rng(seed).integers(int(room.sum())))
         index = int(np.searchsorted(np.cumsum(room), place, "right"))
-        offset = place - int(np.cumsum(room)[index] - room[index]) + context
+        offset = place - int(np.cumsum(room)[index] - room[index]) + need
     else:
         index = int(np.searchsorted(first, start, "right")) - 1
         if start >= int(sizes.sum()):
             raise UsageError(f"--passage {start}: the text to guess in has {int(sizes.sum()):,} characters")
-        while not sizes[index]:
-            index -= 1
         offset = start - int(first[index])
     document = documents[index]
     known = document[max(0, offset - context) : offset] if context else ""
@@ -276,7 +271,8 @@ def played_by_model(
             scores = _scores(model, tokenizer, game.text)[first] - np.log(sharing)
             place = game.alphabet.index(game.due)
             before, ties = rank(scores, np.array([place]))
-            share = float(np.exp(scores[place] - np.logaddexp.reduce(scores)))
+            total = np.logaddexp.reduce(scores)  # of a context in which every symbol is impossible nothing is known
+            share = float(np.exp(scores[place] - total)) if np.isfinite(total) else 1 / len(scores)
             game.letters.append(Letter(game.due, int(before[0]), int(ties[0]), [], share))
             task.advance()
     return record.after(game), said

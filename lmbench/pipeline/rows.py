@@ -42,6 +42,7 @@ def row_of(job: Job, spec: Spec, folder: Path, progress: Progress, rows: Sequenc
         fitted = json.loads((home / "fit.json").read_text(encoding="utf-8"))
     else:
         model, fitted = _fitted(job, spec, folder, home, progress, rows)
+    _measure_training_loss(job, model, home, fitted)
     with machine.PeakMemory(job.device) as memory:
         start = time.perf_counter()
         log_probs = model.log_probs(job.test, progress)
@@ -91,8 +92,9 @@ def _remembered(card: ModelCard, score: Score) -> str:
     loss = card.training["training_loss"]
     return (
         "a test of memory, and no row of the comparison: trained on the training tokens in random order, of which "
-        f"{loss['unigram_entropy']:.4f} nats/token (their unigram entropy) cannot be known without remembering them; "
-        f"its loss on them is {loss['nats_per_token']:.4f}, on the test text {score.nats_per_token or math.inf:.4f}"
+        f"{loss['unigram_entropy']:.4f} nats/token (their unigram entropy, the ends of documents known) cannot be "
+        f"known without remembering them; its loss on them is {loss['nats_per_token']:.4f}, on the test text "
+        f"{score.nats_per_token or math.inf:.4f}"
     )
 
 
@@ -114,8 +116,7 @@ def _fitted(
     runtime, why = matched(runtime, spec, job.plan.match, rows)
     model: Model = models.make(spec, runtime=runtime)
     refits = job.splits.refit and hasattr(model, "refit")
-    # what cannot be counted anew, a net, has the same tokens as the counts have, to the end of its budget
-    train = job.train + job.valid if job.splits.refit and not refits else job.train
+    train = _training_text(job, model)
     validated = None
     with machine.PeakMemory(job.device) as memory, job.team.together(spec, runtime, train, job.valid):
         start = time.perf_counter()
@@ -132,8 +133,6 @@ def _fitted(
         model.card.notes.append("trained on the validation text too, so that its validation loss stops nothing early")
     if why is not None:
         model.card.notes.append(why.format(width=model.card.training.get("options", {}).get("width")))
-    if hasattr(model, "measure_training_loss"):
-        model.measure_training_loss(train)
     part = home.with_name(f".{home.name}.part")
     for stale in (part, home):
         shutil.rmtree(stale, ignore_errors=True)
@@ -149,6 +148,25 @@ def _fitted(
     part.rename(home)
     shutil.rmtree(checkpoints, ignore_errors=True)
     return model, fitted
+
+
+def _training_text(job: Job, model: Model) -> Tokens:
+    """What it is fitted on: what cannot be counted anew, a net, has the same tokens as the counts have, to the end of
+    its budget."""
+    return job.train + job.valid if job.splits.refit and not hasattr(model, "refit") else job.train
+
+
+def _measure_training_loss(job: Job, model: Model, home: Path, fitted: dict[str, Any]) -> None:
+    """Put what a net loses on its own training text on its card, in `home` too, where that is not yet done. What fails
+    here has the trained net in `home`, and is tried again when the run goes on."""
+    if not hasattr(model, "measure_training_loss") or "training_loss" in model.card.training:
+        return
+    model.measure_training_loss(_training_text(job, model))
+    path = home / "card.json"
+    fitted["bytes_on_disk"] -= path.stat().st_size
+    model.card.save(path)
+    fitted["bytes_on_disk"] += path.stat().st_size
+    (home / "fit.json").write_text(json.dumps(fitted, indent=2), encoding="utf-8")
 
 
 def _validated(job: Job, model: Model, home: Path) -> float | None:

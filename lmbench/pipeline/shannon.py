@@ -28,9 +28,10 @@ from lmbench.pipeline.training_text import training_parts
 from lmbench.pipeline.work import load_model
 from lmbench.progress import Progress, Silent
 from lmbench.record import Record, Row, Shannon, ShannonPoint
+from lmbench.report.published import english_share
 from lmbench.runtime import Runtime
 from lmbench.score.measure import BITS
-from lmbench.score.shannon import FEW, Ranks, bounds, rank
+from lmbench.score.shannon import Ranks, bounds, doubt, rank
 from lmbench.spec import FIRST, Spec, parse
 from lmbench.tokens import Tokens
 
@@ -38,6 +39,7 @@ CONTEXTS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 25, 50, 100)
 POSITIONS = 2000
 _READ = 1 << 14  # tokens of windows that a model is given at once
 _SCORES = 1 << 22  # scores that it gives back at once
+_LANGUAGE = 20_000  # tokens of the test text by which its language is told
 
 Floats = NDArray[np.float64]
 Predict = Callable[[NDArray[np.int64]], Floats]  # windows [q, N] -> [q, V] nats
@@ -83,8 +85,8 @@ def play(
                     known[key] = _point(predict, tokens, places, seen, row.distribution, record.card.seed)
                 points.append(known[key].model_copy(update={"context": length}))
                 task.advance()
-        if len(places) < FEW:
-            notes.append(f"from {len(places)} positions the intervals hold the true bounds in some 85 % of cases only")
+        few = doubt(len(places), points[-1].ci95_upper if points else None)
+        notes += [few] if few else []
         per_token = tokens.characters / len(tokens) if tokens.vocabulary.lossless and tokens.characters else None
         made.append(
             Shannon(
@@ -97,6 +99,18 @@ def play(
             )
         )
     return made
+
+
+def same_tokens(first: Shannon, second: Shannon) -> bool:
+    """Whether two games were played on the same tokens of one test text: `drawn` depends on these two alone."""
+    longest = [max((point.context for point in item.points), default=0) for item in (first, second)]
+    return first.positions == second.positions and longest[0] == longest[1]
+
+
+def english_share_of(folder: Path) -> float:
+    """The share of the commonest English words in the beginning of the test text of the run in `folder`."""
+    tokens = Tokens.load(folder / "test")
+    return english_share(tokens.vocabulary.decode(tokens.ids[:_LANGUAGE]).decode("utf-8", errors="replace"))
 
 
 def guesses_tokens(row: Row) -> bool:

@@ -8,22 +8,29 @@ import numpy as np
 
 from lmbench.entropy._ansatz import FEWEST, FORMULAS, REPLICATES, Ansatz, extrapolate
 from lmbench.errors import LmbenchError
+from lmbench.model import models
 from lmbench.record import Entropy, Failure, Record, Row, finite
-from lmbench.spec import parse
+from lmbench.spec import Spec, parse
+
+SWEEP = "parameters"  # `of` in the curve of a limit
+_SIZES = frozenset({"layers", "heads", "width", "hidden", "expansion"})  # options that are a net's size
 
 
 def size_sweeps(record: Record, ansatz: Ansatz = "power", seed: int = 0) -> list[Entropy | Failure]:
     """For every net that stands in `record` with at least 5 numbers of parameters, the limit of its loss for more.
 
+    Rows belong together where every option but those of size is the same.
+
     h + A N^-g (or the stretched exponential) is fitted to bits per token against the parameters N, of equal numbers the
-    best; a replicate adds the noise of each loss's 95 % interval. What is left at infinite size on this training text,
+    best; a replicate adds the noise of each loss's 95 % interval, and as much again that all have in common, as they
+    were tested on the same text. What is left at infinite size on this training text,
     within this budget, is no entropy of the source, but a bound on what size alone can do. A sweep that carries no
     answer becomes a Failure with the reason. Empty where there is no sweep.
     """
     families: dict[str, dict[int, Row]] = {}
     for row in record.rows:
         if row.parameters and row.bits_per_token is not None and not row.control:
-            best = families.setdefault(parse(row.model).name, {})
+            best = families.setdefault(_family(row), {})
             held = best.get(row.parameters)
             if held is None or row.bits_per_token < (held.bits_per_token or math.inf):
                 best[row.parameters] = row
@@ -31,12 +38,20 @@ def size_sweeps(record: Record, ansatz: Ansatz = "power", seed: int = 0) -> list
     return [_fitted(name, [rows[size] for size in sorted(rows)], ansatz, seed) for name, rows in sweeps.items()]
 
 
+def _family(row: Row) -> str:
+    """The row's SPEC without the options that make its size."""
+    spec = parse(row.model)
+    options = models.check(spec)[1]
+    return str(Spec(spec.name, {key: value for key, value in options.items() if key not in _SIZES}))
+
+
 def _fitted(name: str, rows: list[Row], ansatz: Ansatz, seed: int) -> Entropy | Failure:
     label = f"{name}, parameters to infinity"
     sizes = np.array([row.parameters or 0 for row in rows], dtype=np.float64)
     values = np.array([row.bits_per_token or 0.0 for row in rows])
     spreads = np.array([_spread(row) for row in rows])
-    noise = np.random.default_rng(seed).standard_normal((REPLICATES, len(rows)))
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal((REPLICATES, len(rows))) + rng.standard_normal((REPLICATES, 1))
     try:
         found = extrapolate(sizes, values, values + spreads * noise, ansatz, seed)
     except LmbenchError as error:
@@ -54,7 +69,7 @@ def _fitted(name: str, rows: list[Row], ansatz: Ansatz, seed: int) -> Entropy | 
         note=f"{FORMULAS[ansatz]} of the parameters, with g = {found.exponent:.3f}, fitted to the test loss of "
         f"{len(rows)} sizes from {sizes[0]:,.0f} to {sizes[-1]:,.0f}: what size "
         "alone leaves, on this training text and budget",
-        curve=finite({"extrapolation": found.json(sizes, values), "of": "parameters"}),
+        curve=finite({"extrapolation": found.json(sizes, values), "of": SWEEP}),
     )
 
 

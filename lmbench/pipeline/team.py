@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmbench import machine
 from lmbench.errors import LmbenchError
 from lmbench.model import models
 from lmbench.pipeline.match import trains
@@ -82,8 +81,7 @@ def leading() -> Iterator[Team]:
 def follow() -> None:
     """Fit what the first process says, together with it, until it is done. Writes and prints nothing.
 
-    What is wrong with a model is the first process's to report. Raises LmbenchError only for what it cannot know of:
-    that a row does not fit in the memory of this process.
+    What is wrong with a model is the first process's to report, which is told of what fails here.
     """
     from lmbench.training.parallel import joined
 
@@ -91,10 +89,6 @@ def follow() -> None:
         while (message := world.tell(None)) is not None:
             runtime = Runtime(**message["runtime"] | {"checkpoints": Path(message["runtime"]["checkpoints"])})
             parts = [Tokens.load(Path(message["tokens"]) / name) for name in ("train", "valid")]
-            try:
+            # what stops this process has stopped the first one too, which says what comes next
+            with suppress(LmbenchError, KeyboardInterrupt):
                 models.make(message["model"], runtime=runtime).fit(*parts, Silent())
-            except LmbenchError as error:
-                if error.__cause__ is not None and machine.out_of_memory(error.__cause__):
-                    raise
-            except KeyboardInterrupt:
-                continue  # the first process was told so too, and says what comes next

@@ -124,7 +124,8 @@ def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
         record = with_passes(_compared(job, record, folder), job.valid, folder)
         record = record.model_copy(update={"status": "complete"})
         store.write_record(folder, record)
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        if not record.failures:  # what was learnt before a failure is gone on with
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         write_page(folder, record)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"interrupted; {_kept(job, record, folder)}") from stop

@@ -9,6 +9,7 @@ from lmbench.record import Entropy, Record, Row
 from lmbench.report import format as form
 
 CONTROL = "control"
+LIMIT = "limit of size"
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,12 @@ def _of_row(row: Row) -> Line:
 
 def _of_estimate(entropy: Entropy) -> Line:
     low = high = None
+    kind = LIMIT if entropy.curve.get("of") == "parameters" else entropy.kind  # a law of model size, not of the source
     if entropy.ci95_bits_per_character and entropy.bits_per_character and entropy.bits_per_byte is not None:
         scale = entropy.bits_per_byte / entropy.bits_per_character
         low, high = (bound * scale for bound in entropy.ci95_bits_per_character)
     nats = entropy.bits_per_token * math.log(2) if entropy.bits_per_token is not None else None
-    return Line(entropy.estimator, entropy.kind, nats, entropy.bits_per_character, entropy.bits_per_byte, low, high)
+    return Line(entropy.estimator, kind, nats, entropy.bits_per_character, entropy.bits_per_byte, low, high)
 
 
 @dataclass(frozen=True)

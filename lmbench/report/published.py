@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lmbench.record import Record
 
 ENGLISH_WORDS = ("the", "of", "and", "to", "a", "in", "that", "is", "i", "it")
+SHARE = "english_function_words"  # the key of a corpus card that holds `english_share`
 _LEAST_SHARE = 0.1  # of all words; English prose has about a quarter, other languages hardly any
 
 
@@ -20,14 +21,30 @@ class Published:
     about: str
 
 
+COVER_KING = Published("Cover & King 1978", 1.3, 1.3, "people bet on letters, “approximately 1.3”; 27 symbols")
 PUBLISHED = (
     Published("Shannon 1951", 0.6, 1.3, "people guess letters, 100 known; 27 symbols"),
-    Published("Cover & King 1978", 1.3, 1.3, "people bet on letters, “approximately 1.3”; 27 symbols"),
+    COVER_KING,
     Published("Brown et al. 1992", 1.75, 1.75, "word trigram model, upper bound"),
 )
 
 
+# Shannon 1951, table in section 6: bounds from one subject guessing in 27-letter English, in bits per letter.
+# Letters known -> (upper, lower). The first two are from letter and digram frequencies, the rest from 100 letters each.
+SHANNON_1951: dict[int, tuple[float, float]] = {
+    0: (4.03, 3.19), 1: (3.42, 2.50), 2: (3.0, 2.1), 3: (2.6, 1.7), 4: (2.7, 1.7), 5: (2.2, 1.3), 6: (2.8, 1.8),
+    7: (1.8, 1.0), 8: (1.9, 1.0), 9: (2.1, 1.0), 10: (2.2, 1.3), 11: (2.3, 1.3), 12: (2.1, 1.2), 13: (1.7, 0.9),
+    14: (2.1, 1.2), 100: (1.3, 0.6),
+}  # fmt: skip
+
+
+def english_share(text: str) -> float:
+    """The share of `ENGLISH_WORDS` among the words of `text`; 0 where it has none."""
+    words = text.lower().split()
+    return sum(word in ENGLISH_WORDS for word in words) / max(1, len(words))
+
+
 def looks_english(record: Record) -> bool:
-    """Whether the text of a panel was found to be English, by how many of its words are `ENGLISH_WORDS`."""
-    share = record.card.corpus_card.get("english_function_words")
+    """Whether the text was found to be English by `english_share`, which panels and games leave in the card."""
+    share = record.card.corpus_card.get(SHARE)
     return isinstance(share, float) and share >= _LEAST_SHARE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Line = tuple[str, str, str, str]  # quantity, value, 95 % interval, how it was measured
 HEADER: Line = ("", "value", "95 %", "how")
+REMARK = "95 % of a slope: from the scatter about the line only, as if the points of a curve were independent"
 
 
 def lines_of(found: Structure) -> list[Line]:
@@ -31,13 +33,15 @@ def lines_of(found: Structure) -> list[Line]:
     scaling = found.scaling
     lines = [
         _decay("mutual information ~ d^-a", about.information, f"{symbols}; less that of shuffled text"),
-        _exponent("gamma: H_n ~ n^-gamma", scaling.gamma),
+        _exponent("gamma: H_n - H_inf ~ n^-gamma", scaling.gamma),
         _exponent("beta: |C(d)| ~ d^-beta", scaling.beta),
         (
             "alpha_D = gamma / (2 beta)",
             form.fixed(scaling.predicted, 3),
             form.interval(scaling.predicted_interval, 3),
-            "predicted (arXiv 2602.07488)" if scaling.predicted is not None else "gamma or beta is not known",
+            "predicted (arXiv 2602.07488)"
+            if scaling.predicted is not None
+            else "gamma or beta is not known, or not above 0",
         ),
     ]
     if scaling.measured is not None:
@@ -54,11 +58,14 @@ def _decay(name: str, curve: Curve, about: str) -> Line:
         "exponential": f"an exponential of length {decay.length:.3g} fits better",
         "undecided": f"an exponential of length {decay.length:.3g} fits as well",
     }[decay.better]
+    if not 0 < decay.length < math.inf:
+        law = "it does not fall over them"
     if not decay.close:
         law += ", and neither is close: the decay has more than one stage"
+    sinks = ", where it sinks into the band" if decay.points < len(curve.distances) else ""
     how = (
-        f"{about}; least squares on the logarithms at {decay.points} distances up to {decay.last:,}, where it sinks "
-        f"into the band; {law} (residuals {decay.power_error:.2f} and {decay.exponential_error:.2f} nats)"
+        f"{about}; least squares on the logarithms at {decay.points} distances up to {decay.last:,}{sinks}; {law} "
+        f"(residuals {decay.power_error:.2f} and {decay.exponential_error:.2f} nats)"
     )
     return name, form.fixed(decay.exponent, 3), form.interval(decay.interval, 3), how
 
@@ -199,7 +206,7 @@ def page(found: Structure, corpus: str, lead: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><h1>{escape(title)}</h1>"
         f'<p class="lead">{escape(lead)}</p><figure>{draw.svg(figure(found), "structure")}</figure>'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></body></html>\n"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{escape(REMARK)}</p></body></html>\n"
     )
 
 

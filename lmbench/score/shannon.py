@@ -5,7 +5,8 @@ which the text can be had back. With q_i the share of symbols found at guess i (
 
     sum_i i (q_i - q_(i+1)) log2 i  <=  F_N  <=  - sum_i q_i log2 q_i      bits per symbol
 
-The upper bound holds for any guesser, the lower for one who guesses in the best order.
+The upper bound holds for any guesser, the lower for one who guesses in the best order. Both are of shares that are
+known exactly; the entropy of shares counted on few symbols is too low, which `bounds` corrects.
 """
 
 from __future__ import annotations
@@ -25,18 +26,11 @@ RESAMPLES = 2000
 SINGLE = 32  # ranks that are kept apart; further ones are put together, eight groups to an octave
 TIE = 1e-9  # nats: what is nearer than this is no preference
 FEW = 500  # symbols below which an interval is narrower than it says, see `bounds`
+FEWEST = 25  # symbols below which there is no interval, and a bound says little
 _GROUPS = 8
 _SPANS = 100
 _SHORTEST = 5  # symbols in a span
-_FEWEST = 5  # spans below which no interval is honest
-
-# Shannon 1951, table in section 6: bounds from one subject guessing in 27-letter English, in bits per letter.
-# Letters known -> (upper, lower). The first two are from letter and digram frequencies, the rest from 100 guesses each.
-SHANNON_1951: dict[int, tuple[float, float]] = {
-    0: (4.03, 3.19), 1: (3.42, 2.50), 2: (3.0, 2.1), 3: (2.6, 1.7), 4: (2.7, 1.7), 5: (2.2, 1.3), 6: (2.8, 1.8),
-    7: (1.8, 1.0), 8: (1.9, 1.0), 9: (2.1, 1.0), 10: (2.2, 1.3), 11: (2.3, 1.3), 12: (2.1, 1.2), 13: (1.7, 0.9),
-    14: (2.1, 1.2), 100: (1.3, 0.6),
-}  # fmt: skip
+_FEWEST = FEWEST // _SHORTEST  # spans below which no interval is honest
 
 
 @dataclass(frozen=True)
@@ -166,27 +160,47 @@ def spans(length: int) -> NDArray[np.int64]:
     return np.arange(count, dtype=np.int64) * length // count
 
 
+def miller_madow(counts: Floats) -> float:
+    """(K - 1) / 2n nats in bits: what the entropy of shares counted on n symbols falls short by, to first order (Miller
+    1955). K is how many groups of `counts` [K'] have a symbol; one that ties shared out counts as the part it got.
+
+    Worked example: counts 75 and 25: 1 / 200 nats, 0.0072 bits.
+    """
+    seen = float(np.minimum(counts, 1).sum())
+    return max(0.0, seen - 1) / (2 * float(counts.sum()) * math.log(2))
+
+
+def _corrected(counts: Floats, alphabet: int) -> float:
+    """The upper bound of `counts` [K] with that correction, and no more than the logarithm of the alphabet."""
+    return min(float(upper_bound(counts, alphabet)) + miller_madow(counts), math.log2(alphabet))
+
+
 def bounds(ranks: Ranks, seed: int = 0) -> Bounds:
     """Shannon's bounds with 95 % intervals from `ranks` [n], in the order of the text.
 
+    The upper one has Miller and Madow's correction, up to the logarithm of the alphabet: of 100 ranks drawn from shares
+    that fall as 1 / i^1.6 over 27 ranks, the plain value was below the true bound in 83 % of 2,000 samples, by 0.20
+    bits on average, the corrected one in 68 %, by 0.10; of 1,000 ranks in 60 and 50 %, by 0.019 and 0.001.
+
     Raises ValueError for no ranks. The interval is the basic bootstrap's over spans of consecutive symbols (Davison
-    & Hinkley 1997, section 5.2): entropies of few counts are too low, resampled ones again by about as much, and
-    this interval takes that off where percentiles would have it twice. Of ranks drawn at random from shares that fall
-    as 1 / i^1.6 over 27 ranks, the intervals of 100 symbols held the true bounds in 84 and 87 % of 200 samples, those
-    of 1,000 symbols in 94 and 95 % (`tests/score/test_shannon.py` draws them again).
+    & Hinkley 1997, section 5.2) of the plain value: entropies of few counts are too low, resampled ones again by about
+    as much, and this interval takes that off where percentiles would have it twice. Of ranks drawn from the same shares
+    the intervals of 100 symbols held the true bounds in 84 and 87 % of 200 samples, those of 1,000 symbols in 94 and
+    95 % (`tests/score/test_shannon.py` draws them again).
     """
     if not len(ranks):
         raise ValueError("no symbol has been guessed")
     counts = counted(ranks, spans(len(ranks)))
     whole = counts.sum(axis=0)
     size = ranks.alphabet
-    lower, upper = float(lower_bound(whole, size)), float(upper_bound(whole, size))
+    lower, plain = float(lower_bound(whole, size)), float(upper_bound(whole, size))
+    upper = _corrected(whole, size)
     drawn = _resampled(counts, seed)
     return Bounds(
         lower=min(lower, upper),
         upper=upper,
         ci95_lower=None if drawn is None else _basic(lower, lower_bound(drawn, size), math.log2(size)),
-        ci95_upper=None if drawn is None else _basic(upper, upper_bound(drawn, size), math.log2(size)),
+        ci95_upper=None if drawn is None else _held(_basic(plain, upper_bound(drawn, size), math.log2(size)), upper),
         first=float(whole[0]) / len(ranks),
         guesses=ranks.mean,
         symbols=len(ranks),
@@ -204,12 +218,14 @@ def paired_bounds(first: Ranks, second: Ranks, seed: int = 0) -> dict[str, tuple
     starts, size = spans(len(first)), first.alphabet
     both = [counted(ranks, starts) for ranks in (first, second)]
     drawn = [_resampled(counts, seed) for counts in both]
+    wholes = [counts.sum(axis=0) for counts in both]
     found: dict[str, tuple[float, Interval | None]] = {}
     for name, bound in (("lower", lower_bound), ("upper", upper_bound)):
-        value = float(bound(both[0].sum(axis=0), size) - bound(both[1].sum(axis=0), size))
+        plain = float(bound(wholes[0], size) - bound(wholes[1], size))
+        value = plain if name == "lower" else _corrected(wholes[0], size) - _corrected(wholes[1], size)
         one, two = drawn
-        interval = None if one is None or two is None else _basic(value, bound(one, size) - bound(two, size), None)
-        found[name] = (value, interval)
+        interval = None if one is None or two is None else _basic(plain, bound(one, size) - bound(two, size), None)
+        found[name] = (value, interval and _held(interval, value))
     guesses = first.before + first.ties / 2 - second.before - second.ties / 2
     found["guesses"] = (float(guesses.mean()), mean_interval(guesses, seed))
     return found
@@ -256,3 +272,18 @@ def _basic(value: float, drawn: Floats, most: float | None) -> Interval:
     low, high = (2 * value - float(bound) for bound in np.quantile(drawn, [0.975, 0.025]))
     low, high = min(low, value), max(high, value)
     return (low, high) if most is None else (max(0.0, low), max(value, min(high, most)))
+
+
+def _held(interval: Interval, value: float) -> Interval:
+    """The interval, widened to hold `value`."""
+    return min(interval[0], value), max(interval[1], value)
+
+
+def doubt(symbols: int, interval: Interval | None) -> str:
+    """What should be said of an interval made of so few symbols; nothing where there is none, or they are enough."""
+    if interval is None or symbols >= FEW:
+        return ""
+    return (
+        f"intervals of fewer than {FEW} symbols (here {symbols}) hold the true bound less often than in 95 % of cases: "
+        "of 100 symbols in some 85 %"
+    )

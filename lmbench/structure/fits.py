@@ -16,13 +16,19 @@ Interval = tuple[float, float]
 class Line:
     """y = intercept + slope x of least squares; `interval`: 95 %, of the slope, Student's t, None for two points.
 
-    `error`: root mean square of the residuals.
+    The interval is of the scatter about the line alone: it takes residuals as independent, which those of neighbours
+    on a curve from one text are not. `error`: root mean square of the residuals.
     """
 
     slope: float
     intercept: float
     interval: Interval | None
     error: float
+
+    @property
+    def falling(self) -> Interval | None:
+        """The interval of -slope."""
+        return None if self.interval is None else (-self.interval[1], -self.interval[0])
 
 
 def line(x: Floats, y: Floats) -> Line:

@@ -84,11 +84,11 @@ def scaling(
 
 
 def prediction(gamma: Exponent, beta: Exponent) -> tuple[float | None, Interval | None]:
-    """gamma / (2 beta), and the span of it over both intervals; None where one of them is not known.
+    """gamma / (2 beta), and the span of it over both intervals; None where one of them is not known or not above 0.
 
     Worked example: 0.34 and 0.88, the paper's TinyStories, give 0.193.
     """
-    if gamma.value is None or beta.value is None or beta.value <= 0:
+    if gamma.value is None or beta.value is None or gamma.value <= 0 or beta.value <= 0:
         return None, None
     interval = None
     if gamma.interval and beta.interval and beta.interval[0] > 0:
@@ -132,11 +132,10 @@ def _of_losses(text: Tokens, progress: Progress, seed: int) -> Exponent:
     if falling < _FEWEST:
         return Exponent(None, None, 0.0, f"a context of more than {falling} does not help an n-gram here", *curve)
     slope = line(np.log(sizes[:falling]), np.log(np.array(losses[:falling])))
-    span = None if slope.interval is None else (-slope.interval[1], -slope.interval[0])
     about = (
         f"slope of the losses of n-grams with 1 to {falling} of context, without a limit: a longer one does not help"
     )
-    return Exponent(-slope.slope, span, 0.0, about, *curve, used=falling)
+    return Exponent(-slope.slope, slope.falling, 0.0, about, *curve, used=falling)
 
 
 def correlation_exponent(found: Dependence) -> Exponent:
@@ -171,9 +170,8 @@ def _exponent(curve: Curve, what: str, seed: int) -> Exponent:
         if len(sizes) < _FEWEST or not bool((curve.values > 0).all()):
             return Exponent(None, None, 0.0, f"{len(sizes)} sizes {what} can be measured: {error}", sizes, values)
         slope = line(np.log(curve.sizes), np.log(curve.values))
-        span = None if slope.interval is None else (-slope.interval[1], -slope.interval[0])
         about = f"slope over {len(sizes)} sizes {what}, {sizes[0]:,.0f} to {sizes[-1]:,.0f}, without a limit ({error})"
-        return Exponent(-slope.slope, span, 0.0, about, sizes, values, used=len(sizes))
+        return Exponent(-slope.slope, slope.falling, 0.0, about, sizes, values, used=len(sizes))
     used = len(sizes) - law.first
     about = f"above a limit of {law.limit:.3f} bits, {used} sizes {what}, {sizes[law.first]:,.0f} to {sizes[-1]:,.0f}"
     return Exponent(law.exponent, law.exponent_interval, law.limit, about, sizes, values, law.first, used)

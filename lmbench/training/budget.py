@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
+
+from lmbench.runtime import Runtime
+
+SECONDS = {"cpu": 45.0, "cuda": 60.0}  # of training in a run that sets no budget
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,15 @@ class Budget:
     tokens: int | None = None
     seconds: float | None = None
     flops: float | None = None
+
+    @classmethod
+    def of(cls, runtime: Runtime, steps: int | None, batch: int) -> Self:
+        """So many steps of `batch` tokens; where that is None what the run allows, or a default of seconds."""
+        if steps is not None:
+            return cls(tokens=steps * batch)
+        if runtime.train_seconds is None and runtime.train_tokens is None and runtime.train_flops is None:
+            return cls(seconds=SECONDS[runtime.device])
+        return cls(tokens=runtime.train_tokens, seconds=runtime.train_seconds, flops=runtime.train_flops)
 
     def fraction(self, spent: Spent) -> float:
         """The share that is used up, 1.0 or more at the end."""
@@ -43,16 +57,19 @@ class Schedule:
     Rises from 0 over `warmup`, stays at 1, and falls in a line to 0 over the last `decay` (Hu et al. 2024,
     MiniCPM, section 4.1; Haegele et al. 2024). `end` is 1, or less where training is told to come to an end early;
     `begin` is where the fall starts, `start` where the rise does: later than 0 where compiling took a share of it.
+    `step` is the share that one step is expected to take: the rise has the rate of the step's end, so that the first
+    step is not lost, nor all of a run that has only one.
     """
 
     warmup: float
     begin: float
     end: float = 1.0
     start: float = 0.0
+    step: float = 0.0
 
     def factor(self, fraction: float) -> float:
         """Of the learning rate, between 0 and 1, at `fraction` of the budget."""
-        past = max(0.0, fraction - self.start)
+        past = max(0.0, fraction - self.start) + self.step
         rise = past / self.warmup if past < self.warmup else 1.0
         fall = (self.end - fraction) / (self.end - self.begin) if fraction > self.begin else 1.0
         return max(0.0, min(rise, fall))
@@ -60,4 +77,4 @@ class Schedule:
     def stop_early(self, fraction: float) -> Schedule:
         """Start to fall now, and take as long for it as the whole schedule would take of a run this long."""
         length = fraction * (self.end - self.begin) / self.begin if self.begin else 0.0
-        return Schedule(self.warmup, fraction, min(self.end, fraction + length), self.start)
+        return replace(self, begin=fraction, end=min(self.end, fraction + length))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +55,13 @@ def save(folder: Path, net: Net, best: dict[str, Tensor], made: list[Optimizer],
             partial.unlink()
 
 
-def load(folder: Path, net: Net, made: list[Optimizer]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+def load(
+    folder: Path, net: Net, made: list[Optimizer], check: Callable[[dict[str, Any]], None] | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
     """Put the checkpoint in `folder` into the net and the optimisers; its best weights and its state.
 
-    None where there is no checkpoint. Raises LmbenchError naming the file where it is damaged or another net's.
+    None where there is no checkpoint. `check` sees its state before anything is changed, and raises LmbenchError where
+    it will not have it. Raises LmbenchError naming the file where it is damaged or another net's.
     """
     path = folder / NAME
     if not path.exists():
@@ -66,15 +70,20 @@ def load(folder: Path, net: Net, made: list[Optimizer]) -> tuple[dict[str, Tenso
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             state = json.loads(file.metadata()["state"])
+        if check is not None:
+            check(state)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise LmbenchError(f"{path}: not a whole checkpoint ({error}); remove it to train from the start") from error
     put(net, _under("net.", tensors), path)
     for number, optimiser in enumerate(made):
         content = optimiser.state_dict()
-        for name, tensor in _under(f"optimiser.{number}.", tensors).items():
-            index, key = name.split(".", 1)
-            content["state"].setdefault(int(index), {})[key] = tensor
-        optimiser.load_state_dict(content)
+        try:
+            for name, tensor in _under(f"optimiser.{number}.", tensors).items():
+                index, key = name.split(".", 1)
+                content["state"].setdefault(int(index), {})[key] = tensor
+            optimiser.load_state_dict(content)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise LmbenchError(f"{path}: another version's optimiser ({error}); remove it to train anew") from error
     return _under("best.", tensors), state
 
 

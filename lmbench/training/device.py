@@ -11,7 +11,9 @@ import torch
 
 from lmbench.training.budget import Budget
 
-_LOGITS = {"cpu": 1 << 26, "cuda": 1 << 29}  # logits whose gradient is held at once
+BATCH = {"cpu": 2_048, "cuda": 16_384}  # tokens in a step
+_LOGITS = 1 << 26  # whose gradient is held at once, on a CPU
+_BYTES_PER_LOGIT = 64  # of a GPU's memory: a logit, its gradient and copies of both take about a quarter of it
 _TOKENS_PER_THREAD = 512
 
 
@@ -47,8 +49,13 @@ def micro_rows(rows: int, logits: int, device: str) -> int:
     The parts are equal where that costs less than half of the size: a part of another size would be compiled anew, and
     for sizes that vary, which is slower. 64 rows of which 10 fit: 8, not 10, 10, 10, 10, 10, 10, 4.
     """
-    most = max(1, min(rows, _LOGITS[device] // logits))
+    most = max(1, min(rows, (_LOGITS if device == "cpu" else _gpu_memory() // _BYTES_PER_LOGIT) // logits))
     return next((size for size in range(most, most // 2, -1) if rows % size == 0), most)
+
+
+def _gpu_memory() -> int:
+    """Bytes of the current GPU, free or not."""
+    return int(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory)
 
 
 def compiler_failed(error: BaseException) -> bool:

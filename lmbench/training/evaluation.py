@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lmbench.machine import out_of_memory
 from lmbench.net.base import Net, Recurrent
-from lmbench.progress import Progress, Silent
+from lmbench.progress import Progress, Silent, Task
 from lmbench.tokens import Tokens
 from lmbench.training.device import few_threads
 
@@ -110,14 +111,27 @@ def score(
 def log_probs(
     net: Net, tokens: Tokens, windows: Windows, device: str, progress: Progress | None = None
 ) -> NDArray[np.float64]:
-    """[n] nats: ln p of each target that a window scores, 0 where none does. float32 inside, as the net is."""
+    """[n] nats: ln p of each target that a window scores, 0 where none does. float32 inside, as the net is.
+
+    Where a batch of windows does not fit in memory, it and the following ones are halved; one that does not fit alone
+    raises what torch says.
+    """
     out = np.zeros(len(tokens), dtype=np.float64)
     order = np.argsort(windows.length, kind="stable")
+    lengths, start, limit = windows.length[order], 0, _TOKENS[device]
     with (progress or Silent()).task("score", float(windows.length.sum())) as task, scoring(net):
-        for rows in _batches(windows.length[order], _TOKENS[device]):
-            chosen = order[rows]
-            ids, targets = _read(tokens, windows, chosen)
-            found = _target_log_probs(net, net.hidden(ids.to(device)), targets.to(device)).cpu().numpy()
+        while start < len(order):
+            end = _batch_end(lengths, start, limit)
+            chosen = order[start:end]
+            try:
+                ids, targets = _read(tokens, windows, chosen)
+                found = _target_log_probs(net, net.hidden(ids.to(device)), targets.to(device)).cpu().numpy()
+            except (MemoryError, RuntimeError) as error:
+                if not _fits_by_half(error, len(chosen), device):
+                    raise
+                limit = len(chosen) // 2 * int(lengths[end - 1])
+                continue
+            start = end
             for row, window in enumerate(chosen):
                 low, high, at = int(windows.skip[window]), int(windows.length[window]), int(windows.first[window])
                 out[at + low : at + high] = found[row, low:high]
@@ -138,40 +152,69 @@ def _target_log_probs(net: Net, hidden: Tensor, targets: Tensor) -> Tensor:
 def carried_log_probs(
     net: Recurrent, tokens: Tokens, device: str, progress: Progress | None = None
 ) -> NDArray[np.float64]:
-    """[n] nats: ln p of every token given all of its document before it, many documents side by side."""
+    """[n] nats: ln p of every token given all of its document before it, many documents side by side; half as many
+    where these do not fit in memory."""
     out = np.zeros(len(tokens), dtype=np.float64)
     sizes = tokens.ends - tokens.documents
     order = np.argsort(-sizes, kind="stable")
-    together = max(1, _TOKENS[device] // net.row)  # documents
+    start, together = 0, max(1, _TOKENS[device] // net.row)  # documents
     threads = few_threads(min(together, len(sizes)) * net.row)
     with (progress or Silent()).task("score", float(len(tokens))) as task, scoring(net), threads:
-        for group in (order[start : start + together] for start in range(0, len(order), together)):
-            state = net.start(len(group))
-            for at in range(0, int(sizes[group[0]]), net.row):
-                live = group[: int((sizes[group] > at).sum())]  # the longest come first
-                length = np.minimum(sizes[live] - at, net.row)
-                first = tokens.documents[live] + at
-                windows = Windows(first, length, np.zeros_like(first), np.full(len(live), at == 0))
-                ids, targets = _read(tokens, windows, np.arange(len(live)))
-                state = tuple(part[:, : len(live)].contiguous() for part in state)
-                hidden, state = net.run(ids.to(device), state)
-                found = _target_log_probs(net, hidden, targets.to(device)).cpu().numpy()
-                for row in range(len(live)):
-                    out[first[row] : first[row] + length[row]] = found[row, : length[row]]
-                task.advance(float(length.sum()))
+        while start < len(order):
+            group = order[start : start + together]
+            try:
+                _carry(net, tokens, group, device, out, task)
+            except (MemoryError, RuntimeError) as error:
+                if not _fits_by_half(error, len(group), device):
+                    raise
+                together = len(group) // 2
+                continue
+            start += len(group)
     return out
+
+
+def _carry(
+    net: Recurrent, tokens: Tokens, group: NDArray[np.int64], device: str, out: NDArray[np.float64], task: Task
+) -> None:
+    """Put ln p of the tokens of the documents of `group`, the longest first, into `out` [n]."""
+    sizes = (tokens.ends - tokens.documents)[group]
+    state = net.start(len(group))
+    for at in range(0, int(sizes[0]), net.row):
+        live = group[: int((sizes > at).sum())]
+        length = np.minimum(sizes[: len(live)] - at, net.row)
+        first = tokens.documents[live] + at
+        windows = Windows(first, length, np.zeros_like(first), np.full(len(live), at == 0))
+        ids, targets = _read(tokens, windows, np.arange(len(live)))
+        state = tuple(part[:, : len(live)].contiguous() for part in state)
+        hidden, state = net.run(ids.to(device), state)
+        found = _target_log_probs(net, hidden, targets.to(device)).cpu().numpy()
+        for row in range(len(live)):
+            out[first[row] : first[row] + length[row]] = found[row, : length[row]]
+        task.advance(float(length.sum()))
 
 
 @contextmanager
 def scoring(net: Net) -> Iterator[None]:
-    """Without gradients, dropout, or reduced precision; training mode comes back afterwards."""
-    was = net.training
+    """Without gradients, dropout, or reduced precision (cuDNN's recurrent kernels multiply in TF32 unless they are told
+    not to); what was before comes back afterwards."""
+    was, tf32 = net.training, torch.backends.cudnn.allow_tf32
     net.eval()
+    torch.backends.cudnn.allow_tf32 = False
     try:
         with torch.inference_mode():
             yield
     finally:
+        torch.backends.cudnn.allow_tf32 = tf32
         net.train(was)
+
+
+def _fits_by_half(error: Exception, count: int, device: str) -> bool:
+    """Whether half of what `error` broke off may fit in memory, which is freed for it."""
+    if count == 1 or not out_of_memory(error):
+        return False
+    if device == "cuda":
+        torch.cuda.empty_cache()
+    return True
 
 
 def _slices(rows: Tensor, net: Net) -> tuple[Tensor, ...]:
@@ -179,15 +222,13 @@ def _slices(rows: Tensor, net: Net) -> tuple[Tensor, ...]:
     return torch.split(rows, max(1, limit // net.vocabulary))
 
 
-def _batches(lengths: NDArray[np.int64], limit: int) -> Iterator[slice]:
-    """Runs of ascending `lengths` whose padded size stays within `limit` tokens; one window at the least."""
-    start = 0
-    while start < len(lengths):
-        end = start + 1
-        while end < len(lengths) and (end + 1 - start) * lengths[end] <= limit:
-            end += 1
-        yield slice(start, end)
-        start = end
+def _batch_end(lengths: NDArray[np.int64], start: int, limit: int) -> int:
+    """Where the batch from `start` ends: a run of ascending `lengths` whose padded size stays within `limit` tokens,
+    or one window."""
+    end = start + 1
+    while end < len(lengths) and (end + 1 - start) * lengths[end] <= limit:
+        end += 1
+    return end
 
 
 def _read(tokens: Tokens, windows: Windows, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

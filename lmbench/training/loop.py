@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from lmbench.errors import LmbenchError
 from lmbench.machine import out_of_memory
-from lmbench.net.base import Net
+from lmbench.net.base import SPEED, Net
 from lmbench.progress import Progress, Task
 from lmbench.runtime import Runtime
 from lmbench.tokens import Tokens
@@ -86,8 +86,8 @@ class Loop:
             net, training.learning_rate, training.weight_decay, fused=self.device != "cpu"
         )
         compiled = net.compiles and worth_compiling(budget, self.device, self.flops_per_token)
-        compiled = compiled if training.compile is None else training.compile
-        self.loss: Callable[..., Tensor] = torch.compile(net) if compiled else net
+        self.compiled = compiled if training.compile is None else training.compile
+        self.loss: Callable[..., Tensor] = torch.compile(net) if self.compiled else net
         self.state = State(decay_begin=1.0 - training.decay)
         self.best = _copy(net)
         self.world = World()
@@ -102,7 +102,10 @@ class Loop:
     @property
     def schedule(self) -> Schedule:
         state = self.state
-        return Schedule(self.training.warmup, state.decay_begin, state.decay_end, state.warmup_begin)
+        tokens = self.data.rows * self.data.length
+        step = Spent(tokens, tokens / SPEED[self.device], float(self.flops_per_token) * tokens)
+        share = self.budget.fraction(step)
+        return Schedule(self.training.warmup, state.decay_begin, state.decay_end, state.warmup_begin, share)
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -118,11 +121,24 @@ class Loop:
         Raises KeyboardInterrupt on Ctrl-C, and LmbenchError where a checkpoint cannot be written or read or one row
         does not fit in memory; where the run keeps checkpoints, what was learnt is in the last one.
         """
-        if self.runtime.resume:
-            self._resume()
+        with joined() as self.world:
+            with self.world.agreed():
+                if self.runtime.resume:
+                    self._resume()
+            try:
+                self._take_steps(name, progress)
+            finally:
+                if self.compiled:
+                    torch.compiler.reset()  # the nets of a process share its limit of eight graphs for one function
+            checkpoint.put(self.net, self.best, "the best weights")
+            self.net.eval()
+            if self.runtime.checkpoints:
+                self._save()
+        return self.state
+
+    def _take_steps(self, name: str, progress: Progress) -> None:
         threads = few_threads(self.data.rows * self.data.length)
         with (
-            joined() as self.world,
             progress.task(name, 1.0) as task,
             deferred() as interrupt,
             torch.random.fork_rng(self._gpus()),
@@ -157,11 +173,6 @@ class Loop:
                 if pressed:
                     raise KeyboardInterrupt
             self._advance(task, fraction)
-        checkpoint.put(self.net, self.best, "the best weights")
-        self.net.eval()
-        if self.runtime.checkpoints:
-            self._save()
-        return self.state
 
     def _gpus(self) -> list[int]:
         return [torch.cuda.current_device()] if self.device == "cuda" else []
@@ -181,18 +192,10 @@ class Loop:
         if state.step == 1 and self.loss is not self.net:
             state.warmup_begin = fraction  # the first step was compiled, which may take longer than the whole warmup
         set_rates(self.optimisers, self.schedule.factor(fraction))
-        while True:
-            # dropout is a function of seed, step and process
-            torch.manual_seed(_mix(self.runtime.seed, state.step) + (self.world.rank << 40))
-            try:
-                loss = self._gradients(batch)
-                break
-            except (MemoryError, RuntimeError) as error:
-                if not self._mend(error):
-                    raise
-            self.net.zero_grad(set_to_none=True)
-            if self.device == "cuda":
-                torch.cuda.empty_cache()
+        with self.world.agreed():
+            loss = self._own_gradients(batch)
+        self.world.sum_gradients(self.net.parameters())
+        loss = self.world.sum(loss)
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), training.clip, foreach=True)
         for optimiser in self.optimisers:
             optimiser.step()
@@ -202,16 +205,33 @@ class Loop:
         self._pending = loss
         self._taken += 1
 
+    def _own_gradients(self, batch: Batch) -> Tensor:
+        """The gradient of this process's share of the batch, taken again where that helps; returns its part of the
+        loss."""
+        while True:
+            # dropout is a function of seed, step and process
+            torch.manual_seed(_mix(self.runtime.seed, self.state.step) + (self.world.rank << 40))
+            try:
+                return self._gradients(batch)
+            except (MemoryError, RuntimeError) as error:
+                if not self._mend(error):
+                    raise
+            self.net.zero_grad(set_to_none=True)
+            if self.device == "cuda":
+                torch.cuda.empty_cache()
+
     def _mend(self, error: Exception) -> bool:
         """Prepare to take a step once more that `error` broke off; False where that would not help.
 
         A batch that did not fit in memory is taken in smaller parts; what torch.compile cannot compile runs as it is
-        written. Raises LmbenchError where one row is too large.
+        written. Raises LmbenchError where one row is too large, or compiling was asked for.
         """
         notes = self.state.notes
-        if compiler_failed(error) and self.loss is not self.net and self.training.compile is None:
-            self.loss = self.net
+        if compiler_failed(error) and self.loss is not self.net:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            if self.training.compile:
+                raise LmbenchError(f"torch.compile failed here ({reason[:200]}); give compile=false") from error
+            self.loss = self.net
             notes.append(f"trained without torch.compile, which failed here ({reason[:200]})")
             return True
         if not out_of_memory(error):
@@ -226,7 +246,7 @@ class Loop:
         return True
 
     def _gradients(self, batch: Batch) -> Tensor:
-        """The gradient of the batch's mean loss; returns that loss."""
+        """What this process's rows add to the gradient of the batch's mean loss; returns what they add to that loss."""
         self.net.zero_grad(set_to_none=True)
         rows, share = len(batch.ids), self.world.share(len(batch.ids))
         total = torch.zeros((), device=self.device)
@@ -236,8 +256,7 @@ class Loop:
                 loss = self.loss(part.ids, part.targets, part.documents) * (len(part.ids) / rows)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
-        self.world.sum_gradients(self.net.parameters())
-        return self.world.sum(total)
+        return total
 
     def _settle(self) -> None:
         """Take note of the last step's loss; where it is not a finite number, training is over."""
@@ -313,7 +332,8 @@ class Loop:
         """Nats per token over a fixed sample of the validation text; None where there is none."""
         if not len(self.windows):
             return None
-        found = log_probs(self.net, self.valid, self.windows, self.device)
+        with self.world.agreed():
+            found = log_probs(self.net, self.valid, self.windows, self.device)
         return self.world.agree([-math.fsum(found) / self.windows.scored])[0]
 
     def _advance(self, task: Task, before: float) -> float:
@@ -331,25 +351,29 @@ class Loop:
         assert self.runtime.checkpoints is not None
         self._settle()
         self._ended = None
-        if self.world.rank:
-            return
         content = {"identity": self.identity, "state": asdict(self.state)}
-        checkpoint.save(self.runtime.checkpoints, self.net, self.best, self.optimisers, content)
+        with self.world.agreed():
+            if self.world.rank == 0:
+                checkpoint.save(self.runtime.checkpoints, self.net, self.best, self.optimisers, content)
 
     def _resume(self) -> None:
         """Go on from the checkpoint where there is one. Raises LmbenchError where it belongs to another run."""
         assert self.runtime.checkpoints is not None
-        found = checkpoint.load(self.runtime.checkpoints, self.net, self.optimisers)
-        if found is None:
-            return
-        best, content = found
+        found = checkpoint.load(self.runtime.checkpoints, self.net, self.optimisers, self._check)
+        if found is not None:
+            self.best, self.state = found[0], State(**found[1]["state"])
+
+    def _check(self, content: dict[str, Any]) -> None:
+        """Raises LmbenchError where a checkpoint is another run's or another version's."""
+        path = f"{self.runtime.checkpoints}/{checkpoint.NAME}"
         for key, value in self.identity.items():
             if content["identity"].get(key) != value:
                 raise LmbenchError(
-                    f"{self.runtime.checkpoints / checkpoint.NAME}: its {key} is {content['identity'].get(key)!r}, "
-                    f"this run's {value!r}; give the same settings, or train without resuming"
+                    f"{path}: its {key} is {content['identity'].get(key)!r}, this run's {value!r}; give the same "
+                    "settings, or train without resuming"
                 )
-        self.best, self.state = best, State(**content["state"])
+        if content["state"].keys() != asdict(self.state).keys():
+            raise LmbenchError(f"{path}: written by another version of lmbench; remove it to train from the start")
 
 
 def _copy(net: Net) -> dict[str, Tensor]:

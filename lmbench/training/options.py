@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lmbench.errors import UsageError
 from lmbench.net.base import in_range
 
 __all__ = ["Training"]
@@ -17,7 +18,7 @@ class Training:
     Args:
         steps: optimiser steps to take; none: as many as the run's budget of seconds or tokens allows.
         batch: tokens in a step, a whole number of rows of `context`; none: what suits the device and the text.
-        learning_rate: size of a step, for Muon (hidden matrices) and AdamW (the rest) alike.
+        learning_rate: size of a step of Muon, for the hidden matrices; AdamW's, for all else, is three times as large.
         weight_decay: how strongly the hidden matrices are pulled towards zero at each step.
         label_noise: share of the training targets replaced by random ids, against overfitting or to measure it.
         shuffled: train on the training tokens in random order, to the end of the budget: its loss on them is what the
@@ -48,5 +49,7 @@ class Training:
 
     def __post_init__(self) -> None:
         in_range(1, None, steps=self.steps, batch=self.batch, patience=self.patience, stride=self.stride)
-        in_range(0, None, learning_rate=self.learning_rate, weight_decay=self.weight_decay, clip=self.clip)
+        in_range(0, None, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
+        if not self.clip > 0:
+            raise UsageError(f"clip must be more than 0, not {self.clip:g}: no step would be taken")
         in_range(0, 1, label_noise=self.label_noise, warmup=self.warmup, decay=self.decay)

@@ -3,7 +3,7 @@
 Every process holds the whole net and reads its share of each batch's rows; gradients are summed over all of them, so
 that N processes take the same steps as one does, up to rounding and to what dropout draws. What depends on a clock or
 a key (seconds spent, Ctrl-C) or decides when to stop (the validation loss) is said by the first process and believed
-by the others.
+by the others. Where one fails, all do.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class World:
         return range(self.rank * rows // self.size, (self.rank + 1) * rows // self.size)
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its sum over all processes, in one exchange."""
+        """Replace each gradient by its sum over all processes, in one exchange; frozen parameters have none."""
         if self.size == 1:
             return
-        held = list(parameters)
+        held = [p for p in parameters if p.requires_grad]
         flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in held])
         dist.all_reduce(flat)
         at = 0
@@ -64,16 +64,43 @@ class World:
         dist.broadcast(said, 0)
         return said.tolist()
 
-    def tell(self, message: dict[str, Any] | None) -> dict[str, Any] | None:
-        """What the first process says to all, JSON values; the others' own `message` is not looked at."""
+    @contextmanager
+    def agreed(self) -> Iterator[None]:
+        """What fails in one process fails in all of them, with what that one says, so that none waits for one that is
+        gone. Within the block nothing may be exchanged.
+
+        Raises LmbenchError in all others, and there whatever it was; LmbenchError too where that is not the first.
+        """
+        failure: Exception | None = None
+        try:
+            yield
+        except Exception as error:
+            if self.size == 1:
+                raise
+            failure = error
+        if self.size == 1:
+            return
+        failed = torch.tensor([0 if failure is None else self.rank + 1])
+        dist.all_reduce(failed, op=dist.ReduceOp.MAX)
+        if not failed:
+            return
+        speaker = int(failed) - 1
+        kind = "" if isinstance(failure, LmbenchError) else f"{type(failure).__name__}: "
+        said = self.tell({"message": f"{kind}{failure}"}, speaker)
+        if failure is not None and not self.rank:
+            raise failure
+        raise LmbenchError(f"process {speaker}: {said and said['message']}") from failure
+
+    def tell(self, message: dict[str, Any] | None, speaker: int = 0) -> dict[str, Any] | None:
+        """What one process, the first, says to all, JSON values; the others' own `message` is not looked at."""
         if self.size == 1:
             return message
         said = torch.frombuffer(bytearray(json.dumps(message).encode()), dtype=torch.uint8)
         length = torch.tensor([len(said)])
-        dist.broadcast(length, 0)
-        if self.rank:
+        dist.broadcast(length, speaker)
+        if self.rank != speaker:
             said = torch.empty(int(length), dtype=torch.uint8)
-        dist.broadcast(said, 0)
+        dist.broadcast(said, speaker)
         heard: dict[str, Any] | None = json.loads(bytes(said.tolist()))
         return heard
 

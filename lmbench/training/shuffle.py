@@ -12,9 +12,9 @@ from lmbench.tokens import Tokens
 def shuffled(tokens: Tokens, seed: int) -> Tokens:
     """The same tokens, each at a place drawn at random; documents keep their lengths and their ends.
 
-    What order gives away is gone, and what is left to know of a token is how common it is: a net whose loss on this
-    text falls below `unigram_entropy` remembers it (as Zhang et al. 2017, arXiv 1611.03530, did with labels and
-    pixels). Ids `a b $ c $` may come back as `c a $ b $`.
+    What order gives away is gone but for where documents end, and what is left to know of any other token is how common
+    it is: a net whose loss on this text falls below `unigram_entropy` remembers it (as Zhang et al. 2017, arXiv
+    1611.03530, did with labels and pixels). Ids `a b $ c $` may come back as `c a $ b $`.
     """
     ids = np.array(tokens.ids)
     inner = ids != tokens.vocabulary.end_of_text
@@ -23,10 +23,12 @@ def shuffled(tokens: Tokens, seed: int) -> Tokens:
 
 
 def unigram_entropy(tokens: Tokens) -> float:
-    """Nats per token: - sum of p ln p over the shares p of each id, the least loss of one fixed distribution.
+    """Nats per token that one fixed distribution loses at the least where it is told which tokens end documents: these
+    cost nothing, and each other one - sum of p ln p over the shares p of each id among them.
 
-    Ids `a a b b`: ln 2.
+    Ids `a a b b $`, one end of text: 4/5 ln 2.
     """
-    counts = np.bincount(tokens.ids, minlength=1).astype(np.float64)
-    shares = counts[counts > 0] / max(1, len(tokens))
-    return -math.fsum(shares * np.log(shares))
+    ids = np.array(tokens.ids)
+    counts = np.bincount(ids[ids != tokens.vocabulary.end_of_text], minlength=1).astype(np.float64)
+    counts = counts[counts > 0]
+    return -math.fsum(counts * np.log(counts / counts.sum())) / max(1, len(tokens))

@@ -84,6 +84,8 @@ def test_one_symbol_is_a_text_like_any_other(tmp_path: Path) -> None:
         (("--estimator", "zib"), ("no estimator 'zib'", "did you mean 'zlib'")),
         (("--split", "90/20", *QUICK), ("90/20", "add up to 100")),
         (("--train-seconds", "0"), ("--train-seconds must be more than 0",)),
+        (("--train-seconds", "inf"), ("--train-seconds must be more than 0 and finite",)),
+        (("--train-flops", "inf"), ("--train-flops must be more than 0 and finite",)),
         (("--resume", "nothing"), ("no run 'nothing'",)),
     ],
 )

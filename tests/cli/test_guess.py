@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -178,6 +179,10 @@ def test_passages_are_drawn_with_their_context_and_cut_at_documents() -> None:
     assert passage_of(documents, 3, 0, 4, 2) == ("bc", "defg", 3)
     assert passage_of(documents, 8, 0, 4, 20) == ("abcdefgh", "ij", 8)
     assert passage_of(documents, 10, 0, 4, 20) == ("", "klmn", 10)
+    assert (
+        passage_of(["abcdefghij"], None, 0, 4, 20)[0] == "abcdefghij"[: passage_of(["abcdefghij"], None, 0, 4, 20)[2]]
+    )
+    assert any(passage_of(["abcdefghij"], None, seed, 4, 20)[0] for seed in range(9))
     seen = set()
     for seed in range(200):
         known, passage, start = passage_of(documents, None, seed, 6, 20)
@@ -231,13 +236,13 @@ def test_shannon_prints_keeps_and_draws_the_bounds(char_run: Run) -> None:
     assert done.exit_code == 0, done.output
     assert "upper" in done.stdout
     assert "bits per character" in done.stdout
-    again = lmbench(*common, "--model", "uniform", "--contexts", "2,0", "--json")
+    again = lmbench(*common, "--model", "uniform", "--contexts", "3,0", "--json")
     assert again.exit_code == 0, again.output
     [item] = json.loads(again.stdout)
     record = store.read_record(char_run.folder)
     assert [played.model for played in record.shannon] == ["ngram(order=4)", "uniform"]
     assert record.shannon[1].model_dump(mode="json") == item
-    assert [point["context"] for point in item["points"]] == [0, 2]
+    assert [point["context"] for point in item["points"]] == [0, 3]
     assert path.stat().st_mtime_ns == before
     page = (char_run.folder / "report.html").read_text(encoding="utf-8")
     assert "prediction game" in page
@@ -245,6 +250,11 @@ def test_shannon_prints_keeps_and_draws_the_bounds(char_run: Run) -> None:
     assert (char_run.folder / "report-shannon.png").exists()
     assert lmbench("report", char_run.folder).exit_code == 0
     assert "one person's guesses" in caption(record)
+    german = record.card.model_copy(update={"corpus_card": record.card.corpus_card | {"english_function_words": 0.01}})
+    assert "one person's guesses" not in caption(record.model_copy(update={"card": german}))
+    other = lmbench(*common, "--model", "uniform", "--contexts", "0,1")
+    assert "no longer kept" in other.stderr  # the games above were on other tokens
+    assert [played.model for played in store.read_record(char_run.folder).shannon] == ["uniform"]
     japanese = record.card.test.model_copy(update={"bytes": 3 * record.card.test.characters})
     elsewhere = record.model_copy(update={"card": record.card.model_copy(update={"test": japanese})})
     assert "one person's guesses" not in caption(elsewhere)
@@ -262,3 +272,35 @@ def test_contexts_longer_than_any_document(char_run: Run) -> None:
     done = lmbench("shannon", char_run.folder, "--contexts", "100000", "-q")
     assert done.exit_code == 2
     assert "shorter --contexts" in done.stderr
+
+
+def test_a_symbol_with_nothing_on_it_is_a_sentence(char_run: Run, tmp_path: Path) -> None:
+    out, runs = ("--out", tmp_path), ("--runs", char_run.folder.parent)
+    assert lmbench("guess", "--model", "latest:ngram", "--length", "30", *out, *runs).exit_code == 0
+    path = only(tmp_path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["letters"][3]["share"] = 0.0
+    content["player"] = "ruined"
+    (tmp_path / "ruined.json").write_text(json.dumps(content), encoding="utf-8")
+    done = lmbench("guess", "--compare", path, tmp_path / "ruined.json", *out)
+    assert done.exit_code == 0, done.output
+    assert "ruined: a symbol had nothing on it" in done.stdout
+    found = json.loads(lmbench("guess", "--compare", path, tmp_path / "ruined.json", "--json", *out).stdout)
+    assert [side["ruined"] for side in found["sides"]] == [False, True]
+    assert found["sides"][1]["bits"] is None
+    assert "bits" not in found["differences"]
+
+
+def test_where_nothing_is_possible_the_bets_are_even(
+    char_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lmbench.pipeline import guessing
+
+    monkeypatch.setattr(guessing, "_scores", lambda model, tokenizer, text: np.full(400, -np.inf))
+    done = lmbench(
+        "guess", "--model", "latest:ngram", "--length", "4", "--json", "--out", tmp_path,
+        "--runs", char_run.folder.parent,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert [letter["share"] for letter in found["letters"]] == pytest.approx([1 / len(found["alphabet"])] * 4)

@@ -73,5 +73,12 @@ def test_missing_nodes_have_no_children() -> None:
 
 
 def test_ranks_ascend_with_the_ids() -> None:
-    directory = Directory.of([torch.tensor([3, 3, 0, 2], dtype=torch.int32)], [torch.tensor([0, 4, 4, 4, 4])], 4)
+    directory = Directory.of(
+        [torch.tensor([3, 3, 0, 2], dtype=torch.int32)], [torch.tensor([0, 4, 4, 4, 4])], 4, torch.device("cpu")
+    )
     assert directory.spread.tolist() == [0, 8192, 8192, 16384]
+
+
+def test_an_order_1_trie_has_ranks_and_no_buckets() -> None:
+    directory = Trie([narrow(torch.arange(3), 3)], []).directory
+    assert (directory.spread.tolist(), directory.starts) == ([0, 10922, 21845], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,30 @@ def test_the_shipped_file_is_the_summary_of_the_committed_table() -> None:
     shipped = json.loads((Path(coverage.__file__).parent / "coverage.json").read_text(encoding="utf-8"))
     assert shipped == json.loads(json.dumps(coverage.coverage_of(rows)))
     assert {row["size"] for row in rows} == {1_000, 10_000, 100_000, 1_000_000}
+
+
+def test_figures_in_docstrings_are_those_of_the_table() -> None:
+    from lmbench.entropy.extrapolation import Extrapolation
+    from lmbench.entropy.match_length import MatchLength
+
+    shipped = json.loads((Path(coverage.__file__).parent / "coverage.json").read_text(encoding="utf-8"))
+    told = {
+        Extrapolation: ["extrapolation", "extrapolation(of=block)"],
+        MatchLength: ["match_length", "match_length(average=rates)", "match_length(average=slope)"],
+    }
+    for plugin, specs in told.items():
+        said = re.findall(r"(\d+) of (\d+)", " ".join((plugin.__doc__ or "").split()))
+        assert said == [(str(shipped[spec]["covered"]), str(shipped[spec]["intervals"])) for spec in specs]
+    if not TABLE.exists():
+        pytest.skip(f"{TABLE} is not in this checkout")
+    rows = json.loads(TABLE.read_text(encoding="utf-8"))["rows"]
+    bias = {(row["estimator"], row["source"], row["size"]): row["bias"] for row in rows}
+    for plugin, specs, places in (
+        (Extrapolation, ["extrapolation"], [("markov(order=2)", 100_000), ("iid(distribution=zipf)", 100_000)]),
+        (Extrapolation, ["extrapolation(of=block)"], [("markov(order=2)", 100_000), ("pcfg", 100_000)]),
+        (MatchLength, told[MatchLength], [("hmm", 1_000_000), ("renewal", 1_000_000)]),
+        (MatchLength, told[MatchLength][:2], [("iid", 100_000)]),
+    ):
+        for spec in specs:
+            for place in places:
+                assert f"{bias[spec, *place]:.3f}" in (plugin.__doc__ or "")

@@ -105,6 +105,13 @@ def test_a_period_has_almost_no_entropy() -> None:
     assert estimate(char_tokens("abc" * 300), "lz76").bits_per_token < 0.05
 
 
+def test_a_curve_has_no_negative_rates(rng: np.random.Generator) -> None:
+    text = id_tokens(np.concatenate([np.zeros(12, np.int64), rng.integers(4, size=3000)]), 4)
+    values = estimate(text, "match_length(average=slope)").curve["bits_per_token"]
+    assert None in values
+    assert all(value is None or 0 <= value < math.inf for value in values)
+
+
 def test_bad_window() -> None:
     with pytest.raises(UsageError, match="window must be at least 2"):
         estimators.make("match_length(window=1)")

@@ -59,6 +59,10 @@ def test_what_a_line_of_bets_says() -> None:
     assert bets("a60", "abcd") == ({"a": pytest.approx(0.7)}, pytest.approx(0.1))
     assert bets("a60 rest", "abcd") == ({"a": pytest.approx(0.6)}, pytest.approx(0.4 / 3))
     assert bets("", "abcd") == ({}, 0.25)
+    wide = "\u3000"
+    assert bets(f"{wide}40 a20", f"a{wide}\u00a0x")[0] == {wide: pytest.approx(0.5), "a": pytest.approx(0.3)}
+    assert visible(wide) != wide
+    assert guesses(visible(wide), game(wide, f"a{wide}")) == [wide]
     assert bets("rest", "abcd") == ({}, 0.25)
     shares, even = bets(r"e50% \s20 _10 515", "e 5_x")
     assert shares == {

@@ -212,7 +212,10 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
         Neural.load(tmp_path)
 
 
-@pytest.mark.parametrize("options", [{"batch": 0}, {"learning_rate": -1.0}, {"label_noise": 1.5}, {"stride": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"batch": 0}, {"learning_rate": -1.0}, {"label_noise": 1.5}, {"stride": 0}, {"clip": 0.0}, {"dropout": 1.0}],
+)
 def test_training_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(options))):
-        Neural("transformer", **options)
+        fitted(**options)

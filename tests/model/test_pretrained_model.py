@@ -11,6 +11,7 @@ from tiny_models import tiny
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
+from lmbench.model._causal import load_tokenizer
 from lmbench.model.pretrained import Pretrained
 from lmbench.pipeline import Plan, load_model, run
 from lmbench.progress import Silent
@@ -131,6 +132,7 @@ def test_finetuning_changes_what_it_says_and_learns(kind: str, part: str, tmp_pa
     training = model.card.training
     assert training["best_validation"] < training["before_training"] == training["curve"][0]["valid"]
     assert training["trained_parameters"] < training["parameters"] or part == "all"
+    assert {"processes", "peak_flops_per_second", "flop_utilisation", "validation"} <= training.keys()  # as a net's
     assert model.log_probs(VALID).sum() > as_it_was.log_probs(VALID).sum()
     # the unit of the curve: nats per token of the run, of the same text
     if kind == "llama":  # whose window holds all of it
@@ -303,3 +305,90 @@ def test_a_run_with_one_has_bits_per_byte_and_nothing_per_token(small_text: Path
     assert f"by {row.bits_per_byte - counts.bits_per_byte:.4f} bits/byte" in shown.output
     refused = CliRunner().invoke(app, ["generate", "latest", "--model", "pretrained", "--out", str(tmp_path)])
     assert refused.exit_code != 0
+
+
+def altered(tmp_path: Path, kind: str = "gpt2", **weights: Any) -> str:
+    """A copy of the tiny model in which weights are replaced, or left out where they are None."""
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny(kind), tmp_path / "model")
+    path = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(path) | weights
+    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, path, {"format": "pt"})
+    return str(tmp_path / "model")
+
+
+def test_a_model_that_looks_ahead_is_refused(tmp_path: Path) -> None:
+    import shutil
+
+    import torch
+    from transformers import RobertaConfig, RobertaForCausalLM
+
+    shutil.copytree(tiny("gpt2"), tmp_path / "model")
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        config = RobertaConfig(vocab_size=300, max_position_embeddings=34, is_decoder=True, **sizes)
+        RobertaForCausalLM(config).save_pretrained(tmp_path / "model")
+    assert np.isfinite(fitted(f"pretrained('{tmp_path / 'model'}')").log_probs(VALID)).all()
+    config.is_decoder = False
+    config.save_pretrained(tmp_path / "model")
+    with pytest.raises(LmbenchError, match="RobertaForCausalLM looks ahead"):
+        fitted(f"pretrained('{tmp_path / 'model'}')")
+
+
+def test_weights_that_are_missing_or_of_another_size_are_not_drawn_at_random(tmp_path: Path) -> None:
+    import torch
+
+    name = "transformer.h.1.mlp.c_fc.weight"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with pytest.raises(LmbenchError, match=r"lacks 1 of the weights of GPT2LMHeadModel \(transformer\.h\.1\.mlp"):
+        fitted(f"pretrained('{altered(tmp_path / 'a', **{name: None})}')")
+    with pytest.raises(LmbenchError, match="cannot be loaded") as said:
+        fitted(f"pretrained('{altered(tmp_path / 'b', **{name: torch.zeros(3, 5)})}')")
+    assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_file_that_was_cut_is_an_error_in_one_line(tmp_path: Path, name: str) -> None:
+    folder = Path(altered(tmp_path))
+    (folder / name).write_bytes((folder / name).read_bytes()[:-100])
+    with pytest.raises(LmbenchError, match="cannot be loaded") as said:
+        fitted(f"pretrained('{folder}')")
+    assert "\n" not in str(said.value)
+
+
+def test_memory_that_is_used_up_is_not_blamed_on_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoModelForCausalLM
+
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    folder = tiny("gpt2")
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", full)
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator"):
+        fitted(f"pretrained('{folder}')")
+
+
+def test_an_adapter_is_not_taken_for_the_model_it_was_made_for(tmp_path: Path) -> None:
+    folder = Path(altered(tmp_path))
+    adapter = {"base_model_name_or_path": tiny("gpt2"), "peft_type": "LORA"}
+    (folder / "adapter_config.json").write_text(json.dumps(adapter))
+    with pytest.raises(LmbenchError, match="merge the adapter first"):
+        fitted(f"pretrained('{folder}')")
+
+
+def test_an_end_that_the_model_cannot_predict(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    table = load_file(Path(tiny("gpt2")) / "model.safetensors")["transformer.wte.weight"]
+    folder = Path(altered(tmp_path, **{"transformer.wte.weight": torch.cat([table[1:200]])}))
+    config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 199}
+    (folder / "config.json").write_text(json.dumps(config))
+    last = load_tokenizer(str(folder), None).convert_ids_to_tokens(250)
+    with pytest.raises(LmbenchError, match="ends texts with id 250 and the model has only 199 outputs"):
+        fitted(f"pretrained('{folder}', end='{last}')")

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from lmbench.errors import LmbenchError
 from lmbench.net import nets
 from lmbench.net._sizing import blueprint, weight_bytes, widest
-from lmbench.net.base import Setting, build
+from lmbench.net.base import Net, Setting, build
 
 SETTING = Setting(vocabulary=60, train_tokens=10_000)
 
@@ -43,3 +43,12 @@ def test_a_blueprint_has_costs_and_no_weights() -> None:
     drawn = blueprint(nets.load("lstm"), SETTING, {"width": 4_096})
     assert {p.device.type for p in drawn.parameters()} == {"meta"}
     assert drawn.costs(64)["parameters"] == sum(p.numel() for p in drawn.parameters()) > 2 * 8 * 4_096**2
+
+
+def test_a_net_without_a_width_is_named() -> None:
+    class Fixed(Net):
+        def __init__(self, vocabulary: int) -> None:
+            super().__init__()
+
+    with pytest.raises(LmbenchError, match="Fixed has no option width"):
+        widest(Fixed, SETTING, {}, 1_000)

@@ -16,6 +16,7 @@ from lmbench.pipeline.entropy import PANEL, entropy_panel, panel_specs
 from lmbench.record import Record, Shannon, ShannonPoint
 from lmbench.report.published import looks_english
 from lmbench.report.section.entropy_panel import EntropyPanel, panel_lines
+from lmbench.spec import parse
 
 APP = make_app()
 
@@ -139,6 +140,19 @@ def test_a_unit_that_the_text_does_not_have_leaves_nothing_behind(tmp_path: Path
     assert not (tmp_path / "r").exists()
 
 
+def test_a_unit_alone_is_no_complaint_about_estimators_that_nobody_chose(
+    english: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lmbench.pipeline.entropy._default", lambda: [parse("block"), parse("extrapolation(of=block)")])
+    text = tmp_path / "period.txt"
+    text.write_text("ab" * 3000, encoding="utf-8")  # nothing to extrapolate
+    for unit, code in (("char", 0), ("word", 1)):
+        done = lmbench("entropy", text, "--unit", unit, "--out", tmp_path / unit, "-q")
+        assert done.exit_code == code, done.output
+    done = lmbench("entropy", text, "--estimator", "extrapolation(of=block)", "--estimator", "zlib", "--out", tmp_path)
+    assert done.exit_code == 1
+
+
 @pytest.mark.parametrize("text", ["a", "ab"])
 def test_a_text_too_short_to_be_cut_is_one_line(text: str, tmp_path: Path) -> None:
     path = tmp_path / "short.txt"
@@ -189,11 +203,20 @@ def test_bounds_of_a_game_that_a_model_played_stand_in_the_panel(small_run: Run)
     game = Shannon(
         model="ngram(order=3)", alphabet=257, positions=100, characters_per_token=0.5, points=[point], notes=[]
     )
-    record = small_run.record.model_copy(update={"shannon": [game]})
+    weak = game.model_copy(update={"model": "weak", "points": [point.model_copy(update={"cross_entropy": 1.4})]})
+    full = small_run.record.model_copy(update={"shannon": [weak, game]})
+    record = full.model_copy(update={"rows": [], "entropy": []})
     lines = {line.kind: line for line in panel_lines(record) if line.name == "ranks of ngram(order=3), 5 known"}
     test = record.card.test
     assert lines["lower bound"].bits_per_character == pytest.approx(1.0)
     assert lines["lower bound"].bits_per_byte == pytest.approx(test.characters / test.bytes)
     assert lines["lower bound"].low == pytest.approx(0.8 * test.characters / test.bytes)
     assert lines["upper bound"].bits_per_character == pytest.approx(3.0)
-    assert EntropyPanel().figure(record) is not None
+    # of the weaker player's bounds only the upper one is shown, and no lower bound above a cross-entropy
+    assert [line.kind for line in panel_lines(record) if "weak" in line.name] == ["upper bound"]
+    assert min(row.bits_per_character for row in full.rows if row.bits_per_character) < 1.0
+    assert "lower bound" not in {line.kind for line in panel_lines(full)}
+    figure = EntropyPanel().figure(record)
+    assert figure is not None  # shares of ranks make no code, and so no floor
+    assert "lowest upper bound" not in {text.get_text() for text in figure.axes[0].texts}
+    assert EntropyPanel().figure(full) is not None

@@ -21,6 +21,7 @@ from lmbench.spec import parse
 from lmbench.tokens import Tokens
 from lmbench.training import evaluation
 from lmbench.training.evaluation import validation_windows
+from lmbench.training.loop import Loop
 
 NET = "transformer(layers=1, heads=1, context=32, batch=256, patience=100)"
 
@@ -205,3 +206,40 @@ def test_crossings_worked_by_hand() -> None:
     assert crossing([untrained, points[1]], 3.0) == {"seconds": 20.0, "tokens": 200.0, "flops": 2000.0}
     assert crossing(points, 0.9) is None
     assert crossing([], 1.0) is None
+
+
+def test_a_net_whose_training_loss_does_not_fit_in_memory_is_kept_and_not_trained_again(
+    small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    plan = small(small_text, tmp_path, models=[NET.replace(")", ", steps=2, shuffled=true)")])
+    with monkeypatch.context() as patch:
+        patch.setattr(Neural, "measure_training_loss", full)
+        done = pipeline.run(plan)
+    assert "does not fit in memory" in done.record.failures[0].message
+    monkeypatch.setattr(Neural, "fit", full)
+    again = pipeline.resume(done.folder)
+    [row] = again.record.rows
+    assert row.training["training_loss"]
+    home = done.folder / row.folder
+    names = ("card.json", "config.json", "model.safetensors")
+    assert row.bytes_on_disk == sum((home / name).stat().st_size for name in names)
+
+
+def test_what_a_net_had_learnt_when_it_failed_is_gone_on_with(
+    small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    plan = small(small_text, tmp_path, models=[NET.replace(")", ", steps=2)")])
+    with monkeypatch.context() as patch:
+        patch.setattr(Neural, "save", full)
+        done = pipeline.run(plan)
+    [kept] = done.folder.glob("checkpoints/*/checkpoint.safetensors")
+    monkeypatch.setattr(Loop, "_step", full)  # nothing is left to train
+    assert pipeline.resume(done.folder).record.failures == []
+    assert not kept.exists()
+    assert not (done.folder / "checkpoints").exists()

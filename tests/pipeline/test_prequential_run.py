@@ -76,3 +76,24 @@ def test_the_report_draws_the_code_block_by_block(run: Run) -> None:
     assert list(drawn[1].get_xdata()) == ngram["block_ends"]
     assert CodeLength().figure(run.record.model_copy(update={"entropy": run.record.entropy[2:]})) is None
     assert (run.folder / "report-code_length.png").exists()
+
+
+def test_the_vocabulary_is_part_of_the_code(small_text: Path, tmp_path: Path) -> None:
+    from lmbench.pipeline.prequential import vocabulary_bits
+    from lmbench.tokens import Vocabulary
+
+    two = Vocabulary((b"a", b"b", b""), 2)
+    assert vocabulary_bits("byte", two) == vocabulary_bits("pretrained", two) == 0
+    assert vocabulary_bits("char", two) == pytest.approx(math.log2(0x110000) + math.log2(math.comb(0x110000, 2)))
+    assert vocabulary_bits("word", two) == 2 * 8 * 2
+    merged = Vocabulary((*(bytes([value]) for value in range(256)), b"ab", b"abc", b""), 258)
+    assert vocabulary_bits("bpe", merged) == pytest.approx(2 * 2 * math.log2(259))
+    plan = Plan(
+        source=str(small_text), tokenizer="char", estimators=[], device="cpu", protocol="prequential",
+        models=["uniform"], out=tmp_path,
+    )  # fmt: skip
+    [code] = pipeline.run(plan).record.entropy
+    told = code.curve["vocabulary_bits"]
+    assert told > 100  # type: ignore[operator]
+    assert code.curve["total_bits"] == pytest.approx(sum(code.curve["block_bits"]) + told)  # type: ignore[arg-type, operator]
+    assert "tell the tokens" in code.note

@@ -161,5 +161,5 @@ def test_what_needs_the_training_text_is_left_out_where_it_is_gone(
     [made] = play(folder, gone, gone.rows[:1], [0, 2, 3], 50)
     assert [point.context for point in made.points] == [3]
     assert len(made.notes) == 3
-    assert "50 positions" in made.notes[2]
+    assert "here 50" in made.notes[2]
     assert "not at 0 tokens of context" in made.notes[0]

@@ -15,7 +15,7 @@ from lmbench import pipeline
 
 NET = (
     "transformer(layers=1, width=16, context=16, dropout=0.0, steps=20, batch=256, patience=100, precision=float32, "
-    "learning_rate=0.002)"
+    "learning_rate=0.002, warmup=0.2)"
 )
 MODELS = ("ngram(order=3)", NET, f"mixture(models=[ngram, {NET}])")
 

@@ -105,6 +105,12 @@ def test_memory_is_told_with_and_without_order(small_run: Run) -> None:
     assert all("shuffled" not in label.get_text() for label in ranking.axes[0].get_yticklabels())
 
 
+def test_a_control_is_known_by_its_options_in_any_order(small_run: Run) -> None:
+    rows = [net(small_run, model="transformer(width=8, layers=2)", passes=[])]
+    rows += [net(small_run, model="transformer(shuffled=true, layers=2, width=8)", control=True, passes=[])]
+    assert sentences_of(record_of(small_run, *rows))[0].startswith("transformer(width=8, layers=2): training loss")
+
+
 def test_a_record_without_validation_losses_of_counts_has_curves_and_no_lines(small_run: Run) -> None:
     """As records were before they kept them: a line at the loss on the test text would be another quantity."""
     figure = Learning().figure(record_of(small_run, net(small_run, passes=[])))

@@ -50,6 +50,7 @@ def test_the_papers_own_numbers() -> None:
 def test_nothing_is_predicted_from_what_is_not_known() -> None:
     assert prediction(known(None, None), known(0.9, None)) == (None, None)
     assert prediction(known(0.3, None), known(-0.1, None)) == (None, None)
+    assert prediction(known(-0.2, None), known(0.9, None)) == (None, None)
     assert prediction(known(0.3, None), known(0.9, None)) == (pytest.approx(1 / 6), None)
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from lmbench.training.budget import Budget, Schedule, Spent
+from lmbench.runtime import Runtime
+from lmbench.training.budget import SECONDS, Budget, Schedule, Spent
 
 
 def test_the_limit_that_is_reached_first_counts() -> None:
@@ -38,3 +39,16 @@ def test_tokens_that_a_budget_allows() -> None:
 
 def test_no_warmup_begins_at_the_full_rate() -> None:
     assert Schedule(warmup=0.0, begin=0.6).factor(0.0) == 1.0
+
+
+def test_the_first_step_learns_and_so_does_a_run_of_one() -> None:
+    assert Schedule(warmup=0.1, begin=0.6, step=0.025).factor(0.0) == pytest.approx(0.25)
+    assert Schedule(warmup=0.1, begin=0.6, step=1.0).factor(0.0) == 1.0
+    assert Schedule(warmup=0.1, begin=0.6, step=0.025).stop_early(0.2).step == 0.025
+
+
+def test_what_a_run_sets_comes_before_the_default() -> None:
+    assert Budget.of(Runtime(), steps=3, batch=50) == Budget(tokens=150)
+    assert Budget.of(Runtime(), steps=None, batch=50) == Budget(seconds=SECONDS["cpu"])
+    given = Runtime(train_tokens=9, train_flops=1e9)
+    assert Budget.of(given, steps=None, batch=50) == Budget(tokens=9, flops=1e9)

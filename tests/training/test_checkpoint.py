@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from lmbench.errors import LmbenchError
 from lmbench.net.transformer import Transformer
@@ -69,3 +71,25 @@ def test_a_disk_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(LmbenchError, match="cannot write the checkpoint"):
         checkpoint.save(tmp_path / "file", *stepped()[:1], {}, [], {})
+
+
+def test_an_optimiser_of_another_version_is_named(tmp_path: Path) -> None:
+    net, made = stepped()
+    checkpoint.save(tmp_path, net, {}, made, {})
+    adam = [torch.optim.SGD([{"params": [p]} for p in net.parameters()], lr=0.1) for _ in made]
+    path = tmp_path / checkpoint.NAME
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    save_file(tensors | {"optimiser.0.first.exp_avg": torch.zeros(1)}, path, {"state": "{}"})
+    with pytest.raises(LmbenchError, match=r"checkpoint\.safetensors: another version's optimiser"):
+        checkpoint.load(tmp_path, net, list(adam))
+
+
+def test_only_what_is_trained_has_an_optimiser() -> None:
+    net, _ = stepped()
+    net.embedding.weight.requires_grad_(False)
+    net.blocks[0].mlp.up.weight.requires_grad_(False)
+    held = [
+        p for each in optimisers(net, 0.01, 0.1, fused=False) for group in each.param_groups for p in group["params"]
+    ]
+    assert {id(p) for p in held} == {id(p) for p in net.parameters() if p.requires_grad}

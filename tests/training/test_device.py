@@ -25,10 +25,13 @@ def test_only_a_long_training_on_a_gpu_is_worth_compiling_for() -> None:
     assert not device.worth_compiling(Budget(flops=1e14), "cuda", 1e7)
 
 
-def test_rows_of_a_large_vocabulary_are_taken_a_few_at_a_time() -> None:
+def test_rows_of_a_large_vocabulary_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "_gpu_memory", lambda: 1 << 35)
     assert device.micro_rows(16, 128 * 66, "cpu") == 16
     assert device.micro_rows(16, 128 * 50_257, "cpu") == 8  # 2^26 // (128 x 50,257) = 10, and 8 parts evenly
-    assert device.micro_rows(64, 1024 * 50_257, "cuda") == 8
+    assert device.micro_rows(64, 1024 * 50_257, "cuda") == 8  # of 32 GiB
+    monkeypatch.setattr(device, "_gpu_memory", lambda: 139 << 30)
+    assert device.micro_rows(64, 1024 * 50_257, "cuda") == 32
     assert device.micro_rows(17, 128 * 50_257, "cpu") == 10  # a prime has no even parts
     assert device.micro_rows(16, 1 << 30, "cpu") == 1
 

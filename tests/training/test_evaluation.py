@@ -114,3 +114,31 @@ def test_an_empty_text_has_no_windows() -> None:
     tokens = text(0, 5).head(0)
     assert len(slide(tokens, 4, 2)) == 0
     assert log_probs(Looking(4), tokens, slide(tokens, 4, 2), "cpu").shape == (0,)
+
+
+@pytest.mark.parametrize("stride", [3, None])
+def test_what_does_not_fit_in_memory_is_halved_and_scores_the_same(
+    monkeypatch: pytest.MonkeyPatch, stride: int | None
+) -> None:
+    torch.manual_seed(0)
+    net = LSTM(8, layers=1, width=8, back=6).eval()
+    tokens = text(1, 23, 0, 3, 30, 9)
+    expected, plain, most = score(net, tokens, stride, "cpu"), net.run, 2
+
+    def greedy(ids: Tensor, *state: Tensor) -> object:
+        if len(ids) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return plain(ids, *state)
+
+    monkeypatch.setattr(net, "run", greedy)
+    assert score(net, tokens, stride, "cpu") == pytest.approx(expected, abs=1e-6)
+    most = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        score(net, tokens, stride, "cpu")
+
+
+def test_recurrent_kernels_score_in_float32_and_train_as_before() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    with evaluation.scoring(Looking(4)):
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before

@@ -176,7 +176,7 @@ def test_a_compiler_that_fails_is_done_without(monkeypatch: pytest.MonkeyPatch) 
     assert "without torch.compile, which failed here (Failed to find C compiler" in state.notes[0]
     asked = made()
     asked.training, asked.loss = replace(PATIENT, compile=True), broken
-    with pytest.raises(RuntimeError, match="C compiler"):  # who asks for it wants to know
+    with pytest.raises(LmbenchError, match=r"C compiler.*give compile=false"):  # who asks for it wants to know
         asked.run("net", Silent())
 
 
@@ -408,3 +408,82 @@ def test_two_processes_train_as_one_does() -> None:
     one, *two = [json.loads(child.communicate(timeout=120)[0].splitlines()[-1]) for child in children]
     assert two[0] == two[1]
     assert two[0] == pytest.approx(one, rel=1e-3)
+
+
+FAILING = """
+    import json, sys
+    sys.path.insert(0, {tests!r})
+    from pathlib import Path
+    import torch
+    torch.set_num_threads(1)
+    import test_loop
+    from lmbench.errors import LmbenchError
+    from lmbench.progress import Silent
+    from lmbench.runtime import Runtime
+    from lmbench.training import loop
+    from lmbench.training.parallel import joined
+    loop.CHECKPOINT_SECONDS = 0.0
+    said = []
+    def full(*_):
+        raise MemoryError
+    with joined() as world:
+        for runtime in (Runtime(), Runtime(checkpoints=Path({folder!r}) / "file")):
+            trained = test_loop.made(runtime=runtime)
+            if world.rank == 1 and runtime.checkpoints is None:
+                trained.loss = full
+            try:
+                trained.run("net", Silent())
+            except LmbenchError as error:
+                said.append(str(error))
+    print(json.dumps(said))
+"""
+
+
+def test_what_fails_in_one_process_fails_in_all_and_none_waits(tmp_path: Path) -> None:
+    """A row too large for the second one's memory; then a disk that the first one cannot write to."""
+    (tmp_path / "file").write_text("in the way")
+    program = textwrap.dedent(FAILING.format(tests=str(Path(__file__).parent), folder=str(tmp_path)))
+    port = str(29_000 + (os.getpid() + 1) % 10_000)
+    shared = dict(os.environ, OMP_NUM_THREADS="1", WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=dict(shared, RANK=str(rank))
+        )
+        for rank in range(2)
+    ]
+    try:
+        found = [json.loads(child.communicate(timeout=60)[0].splitlines()[-1]) for child in children]
+    finally:
+        for child in children:
+            child.kill()
+    for memory, disk in found:
+        assert "a single row of 16 tokens does not fit in memory" in memory
+        assert "cannot write the checkpoint" in disk
+
+
+def test_a_checkpoint_of_another_version_is_named(tmp_path: Path) -> None:
+    trained = made(runtime=Runtime(checkpoints=tmp_path))
+    trained.run("net", Silent())
+    content = {"identity": {}, "state": {"step": 3, "what it was called": 1}}
+    checkpoint.save(tmp_path, trained.net, trained.best, trained.optimisers, content)
+    with pytest.raises(LmbenchError, match=r"checkpoint\.safetensors: written by another version"):
+        made(runtime=Runtime(checkpoints=tmp_path, resume=True)).run("net", Silent())
+
+
+def test_a_run_of_one_step_learns() -> None:
+    for budget in (Budget(tokens=100), Budget(seconds=1e-6)):
+        trained = made(budget=budget)
+        before = weights(trained)
+        state = trained.run("net", Silent())
+        assert state.step == 1
+        assert any(not torch.equal(before[name], after) for name, after in weights(trained).items())
+
+
+def test_graphs_of_one_net_are_not_counted_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(torch, "compile", lambda net: net.forward)
+    monkeypatch.setattr(torch.compiler, "reset", lambda: calls.append("reset"))
+    made().run("net", Silent())
+    assert calls == []
+    made(Training(patience=100, precision="float32", compile=True)).run("net", Silent())
+    assert calls == ["reset"]

@@ -36,7 +36,6 @@ def _both() -> tuple[object, ...]:
 
 
 def test_unigram_entropy_by_hand() -> None:
-    assert unigram_entropy(tokens_of([[0, 0, 1], [1, 1, 0]], VOCABULARY)) == pytest.approx(
-        -2 * 3 / 8 * math.log(3 / 8) - 2 / 8 * math.log(2 / 8)
-    )
+    assert unigram_entropy(tokens_of([[0, 0, 1], [1, 1, 0]], VOCABULARY)) == pytest.approx(6 / 8 * math.log(2))
+    assert unigram_entropy(tokens_of([[0, 0, 1, 1]], VOCABULARY)) == pytest.approx(4 / 5 * math.log(2))
     assert unigram_entropy(text(0, 5).head(0)) == 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from lmbench.counts.backoff import BackoffModel
@@ -22,5 +23,8 @@ def largest_gap(model: BackoffModel) -> float:
             seen, lower = context_masses(model, order)
             sums = seen + model.log_backoffs[order - 2][:].double().exp() * (1 - lower)
             if len(sums):
-                gap = max(gap, float((sums - 1).abs().max()))
+                here = float((sums - 1).abs().max())
+                if math.isnan(here):  # an infinite weight of no mass
+                    return math.inf
+                gap = max(gap, here)
     return gap

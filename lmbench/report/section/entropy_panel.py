@@ -6,10 +6,10 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from lmbench.record import Record
+from lmbench.record import Record, Shannon
 from lmbench.report import draw
 from lmbench.report import format as form
-from lmbench.report.lines import Line, lines_of
+from lmbench.report.lines import CONTROL, LIMIT, Line, lines_of
 from lmbench.report.published import PUBLISHED, Published, looks_english
 
 if TYPE_CHECKING:
@@ -23,11 +23,13 @@ _GROUPS = {
     "true rate": "the truth",
     "lower bound": "Shannon’s lower bound, by models: it is one where guesses are ideal",
     "estimate": "estimates of the rate, or of F_n",
+    LIMIT: "models of a size without bound, extrapolated",
     "model": "cross-entropy of models",
     "adaptive model": "cross-entropy of adaptive models",
     "upper bound": "upper bounds: code lengths, Shannon’s game",
 }
-_NO_BOUNDS = ("estimate", "lower bound", "true rate")
+_NO_BOUNDS = ("estimate", "lower bound", "true rate", LIMIT, CONTROL)
+_RANKS = "ranks of "  # so begins the name of a bound from Shannon's game
 _LONGEST = 44  # characters of a name
 _NAME = 22  # columns that a name keeps, however narrow the terminal
 _HUMAN = "#718096"
@@ -111,12 +113,7 @@ class EntropyPanel:
 
 def _floor(plot: Axes, groups: list[tuple[str, list[Line]]]) -> None:
     """A line at the lowest upper bound: on this text the rate lies to its left, as far as bounds can tell."""
-    bounds = [
-        line.bits_per_character
-        for _, lines in groups
-        for line in lines
-        if line.kind not in _NO_BOUNDS and line.bits_per_character is not None
-    ]
+    bounds = _upper_bounds([line for _, lines in groups for line in lines])
     if bounds:
         plot.axvline(min(bounds), color=draw.INK, linewidth=0.9, linestyle=(0, (4, 3)), alpha=0.7, zorder=1)
         plot.annotate(
@@ -125,12 +122,22 @@ def _floor(plot: Axes, groups: list[tuple[str, list[Line]]]) -> None:
         )  # fmt: skip
 
 
+def _upper_bounds(lines: list[Line]) -> list[float]:
+    """Code lengths and cross-entropies; shares of ranks, counted on what they bound, make no code."""
+    return [
+        line.bits_per_character
+        for line in lines
+        if line.kind not in _NO_BOUNDS and not line.name.startswith(_RANKS) and line.bits_per_character is not None
+    ]
+
+
 def _remarks(record: Record) -> list[str]:
     """What stands under the table."""
     remarks = []
     if record.shannon:
         remarks.append(
-            "ranks: Shannon's bounds; the lower one bounds the entropy where guesses are ideal, which a model's are not"
+            "ranks: Shannon's bounds; the lower one bounds the entropy where guesses are ideal, which a model's are "
+            "not: shown for the best player alone, and where it is below every upper bound"
         )
     if looks_english(record):
         known = "; ".join(f"{item.source} {_span(item)} ({item.about})" for item in PUBLISHED)
@@ -139,12 +146,18 @@ def _remarks(record: Record) -> list[str]:
 
 
 def panel_lines(record: Record) -> list[Line]:
-    """The models and estimates, and of each model that played Shannon's game the bounds at its longest context."""
+    """The models and estimates, and of each model that played Shannon's game the upper bound at its longest context.
+
+    A lower bound is that of ideal guesses: the one of the player with the least cross-entropy is shown, and none that
+    is above an upper bound.
+    """
     lines = lines_of(record)
+    least = min(_upper_bounds(lines), default=math.inf)
     test = record.card.test
-    for game in record.shannon:
-        if not game.points or game.characters_per_token is None:
-            continue
+    games = [game for game in record.shannon if game.points and game.characters_per_token]
+    best = min(games, key=_cross_entropy, default=None)
+    for game in games:
+        assert game.characters_per_token is not None
         per_character = 1 / game.characters_per_token
         per_byte = per_character * test.characters / test.bytes
         point = max(game.points, key=lambda point: point.context)
@@ -152,10 +165,18 @@ def panel_lines(record: Record) -> list[Line]:
             ("lower bound", point.lower, point.ci95_lower),
             ("upper bound", point.upper, point.ci95_upper),
         ):
+            if kind == "lower bound" and (game is not best or bits * per_character > least):
+                continue
             low, high = (bound * per_byte for bound in interval) if interval else (None, None)
-            name = f"ranks of {game.model}, {point.context} known"
+            name = f"{_RANKS}{game.model}, {point.context} known"
             lines.append(Line(name, kind, None, bits * per_character, bits * per_byte, low, high))
     return sorted(lines, key=lambda line: math.inf if line.bits_per_byte is None else line.bits_per_byte)
+
+
+def _cross_entropy(game: Shannon) -> float:
+    """The player's own, in bits per token, at its longest context."""
+    found = max(game.points, key=lambda point: point.context).cross_entropy
+    return math.inf if found is None else found
 
 
 def _interval(line: Line) -> tuple[float, float] | None:

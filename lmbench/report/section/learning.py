@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lmbench.record import Pass, Record, Row
 from lmbench.report import draw
 from lmbench.report import format as form
+from lmbench.spec import Spec, Value, parse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,7 +113,13 @@ def _cost(each: Pass) -> str:
 
 def _same(row: Row, control: Row) -> bool:
     """Whether `row` is the net of `control`, trained on the text as it is."""
-    return control.model in (f"{row.model}(shuffled=true)", f"{row.model[:-1]}, shuffled=true)")
+    plain, shuffled = parse(row.model), parse(control.model)
+    return plain.name == shuffled.name and _ordered(plain) == _ordered(shuffled)
+
+
+def _ordered(spec: Spec) -> dict[str, Value]:
+    """The options but the one that makes it a control."""
+    return {name: value for name, value in spec.options.items() if name != "shuffled"}
 
 
 def _memory(plain: Row | None, control: Row) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lmbench.record import Record, Shannon, ShannonPoint
 from lmbench.report import draw
 from lmbench.report import format as form
-from lmbench.score.shannon import SHANNON_1951
+from lmbench.report.published import COVER_KING, SHANNON_1951, looks_english
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,6 @@ __all__ = ["ShannonGame"]
 
 HEADERS = ("context", "lower", "95 %", "upper", "95 %", "cross-entropy", "first guess", "guesses")
 _SOURCE = "a person, 27-letter English (Shannon 1951)"
-_COVER_KING = 1.3  # bits per letter: Cover & King 1978, abstract
 
 
 class ShannonGame:
@@ -85,14 +84,15 @@ def _people(plot: Axes) -> None:
         bounds = [SHANNON_1951[known][place] for known in letters]
         plot.plot(letters[:-1], bounds[:-1], "x--", color=draw.INK, linewidth=0.9, markersize=4, label=label)
         plot.plot(letters[-1:], bounds[-1:], "x", color=draw.INK, markersize=4)
-    plot.axhline(_COVER_KING, color=draw.INK, linewidth=0.8, linestyle=":", label="people's bets (Cover & King 1978)")
+    bets = f"people's bets ({COVER_KING.source})"
+    plot.axhline(COVER_KING.high, color=draw.INK, linewidth=0.8, linestyle=":", label=bets)
 
 
 def comparable(record: Record) -> bool:
-    """Whether figures of English letters mean something beside these: tokens are characters, nearly all one byte."""
+    """Whether figures of English letters mean something beside these: tokens are the characters of English."""
     test, per_token = record.card.test, [item.characters_per_token for item in record.shannon]
     single = test.characters > 0 and test.bytes < 1.05 * test.characters
-    return single and all(value is not None and 0.9 <= value <= 1.0 for value in per_token)
+    return looks_english(record) and single and all(value is not None and 0.9 <= value <= 1.0 for value in per_token)
 
 
 def symbols(record: Record) -> str:
@@ -108,15 +108,17 @@ def caption(record: Record) -> str:
     unit = "character" if _per_character(record.shannon) else "token"
     said = (
         f"Bits per {unit}. Lower and upper bound of the entropy given so many {symbols(record)}, from the ranks of the "
-        f"right guesses among {first.alphabet:,} (Shannon 1951, equation 17), and 95 % intervals from a bootstrap over "
-        f"spans; {first.positions:,} positions of the test text, the same at every length. The upper bound holds for "
+        f"right guesses among {first.alphabet:,} (Shannon 1951, equation 17), the upper one with Miller and Madow's "
+        "correction, and 95 % intervals from a bootstrap over "
+        f"spans; {first.positions:,} positions of the test text, the same at every "
+        "length. The upper bound holds for "
         "any guesser, the lower one for the best."
     )
     if comparable(record):
         said += (
             " Crosses: the same bounds from one person's guesses in another English text of 27 letters (Shannon 1951, "
-            "section 6, from 100 guesses a point; letters known 0 and 1 from frequency tables). Dotted: about 1.3 "
-            "bits per letter by betting (Cover & King 1978)."
+            "section 6, from 100 letters a point; letters known 0 and 1 from frequency tables). Dotted: about "
+            f"{COVER_KING.high:g} bits per letter by betting ({COVER_KING.source})."
         )
     return said
 
