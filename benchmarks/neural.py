@@ -369,7 +369,11 @@ def main() -> None:
     console = Console(width=160)
     described = machine.machine(args.device)
     content: dict[str, Any] = {"machine": described, "versions": machine.versions(), "commit": machine.commit()}
-    content["arguments"] = {key: str(value) for key, value in vars(args).items() if value is not None}
+    content["arguments"] = {
+        key: Path(value).name if Path(str(value)).exists() else str(value)
+        for key, value in vars(args).items()
+        if value is not None
+    }
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         if args.text:

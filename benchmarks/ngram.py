@@ -289,7 +289,7 @@ def main() -> None:
             f"{other.long_seconds / mine.long_seconds:.2f} times on the training text"
         )
     if args.json:
-        given = {name: Path(value).name if "/" in str(value) else value for name, value in vars(args).items()}
+        given = {name: Path(value).name if Path(str(value)).exists() else value for name, value in vars(args).items()}
         content = {"machine": described, "arguments": given, "sides": [asdict(s) for s in sides]}
         args.json.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
 

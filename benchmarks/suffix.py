@@ -303,7 +303,9 @@ def main() -> None:
     if args.json:
         content = {
             "machine": described,
-            "arguments": {name: Path(value).name if "/" in str(value) else value for name, value in vars(args).items()},
+            "arguments": {
+                name: Path(value).name if Path(str(value)).exists() else value for name, value in vars(args).items()
+            },
             "indexes": [asdict(row) for row in sides],
             "models": [asdict(row) for row in fitted],
         }
