@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 
 class _Strict(BaseModel):
@@ -208,6 +208,12 @@ def _finite(value: Any) -> JsonValue:
     if isinstance(value, list | tuple | np.ndarray):
         return [_finite(item) for item in value]
     return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def first_fault(error: ValidationError) -> str:
+    """Where a record is not one, and what is wrong there: `rows.0.tokens: Input should be a valid integer`."""
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
 
 
 class Mismatch(_Strict):

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.record import Record, Row
+from lmbench.record import Record, Row, first_fault
 from lmbench.spec import Spec
 
 RECORD = "record.json"
@@ -90,10 +90,8 @@ def read_record(folder: Path) -> Record:
     except FileNotFoundError as error:
         raise LmbenchError(f"{folder} holds no {RECORD}: it is not the folder of a run") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise LmbenchError(
-            f"{path} is not a whole record ({where}: {first['msg']}); restore it, or run again into another folder"
+            f"{path} is not a whole record ({first_fault(error)}); restore it, or run again into another folder"
         ) from error
 
 

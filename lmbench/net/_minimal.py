@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import torch
@@ -39,9 +40,9 @@ class Minimal(Recurrent):
         size = {} if setting.device == "cpu" else {"layers": 6, "width": 512, "back": 512}
         return {"dropout": setting.dropout, **size}
 
+    @abstractmethod
     def cell(self, gated: Tensor) -> tuple[Tensor, Tensor]:
         """[..., gates x inner] -> what is kept of the state, a in 0 .. 1, and what is added to it, b: [..., inner]."""
-        raise NotImplementedError
 
     def start(self, rows: int) -> State:
         return (self.embedding.weight.new_zeros(self.layers, rows, self.inner),)

@@ -7,6 +7,7 @@ each place belongs to, and nothing may flow from one document into the next.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -45,7 +46,7 @@ class Setting:
         return next((rate for epochs, rate in ((30, 0.3), (10, 0.2), (3, 0.1)) if self.epochs > epochs), 0.0)
 
 
-class Net(nn.Module):
+class Net(nn.Module, ABC):
     """An architecture: `hidden` maps ids to vectors, `logits` maps vectors to scores of every next id.
 
     A plug-in is a subclass whose `__init__` takes the size of the vocabulary and then its options. `row` is the length
@@ -59,14 +60,14 @@ class Net(nn.Module):
     muon: ClassVar[bool] = True  # whether Muon suits its matrices; AdamW takes them otherwise
     compiles: ClassVar[bool] = True  # whether torch.compile gains anything
 
+    @abstractmethod
     def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
         """[B, T] ids -> [B, T, C] vectors. `documents`: [B, T], equal within a document and
         different across a boundary; None where every row lies within one document."""
-        raise NotImplementedError
 
+    @abstractmethod
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., C] -> [..., V] in float32: unnormalised natural-log probabilities of the next id."""
-        raise NotImplementedError
 
     def forward(self, ids: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
         """Mean cross-entropy in nats of `targets` [B, T], where `targets[b, t]` follows `ids[b, t]`."""
@@ -122,13 +123,13 @@ class Recurrent(Net):
 
     context: None = None
 
+    @abstractmethod
     def start(self, rows: int) -> State:
         """The state before a document's first token, for so many rows."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """[B, T] ids of one document a row, read on from `state` -> [B, T, C] vectors and the state after the last."""
-        raise NotImplementedError
 
 
 def build(net: type[Net], setting: Setting, given: dict[str, Any]) -> tuple[Net, dict[str, Any]]:

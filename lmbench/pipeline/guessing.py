@@ -22,7 +22,7 @@ from lmbench.pipeline.job import SPLIT
 from lmbench.pipeline.shannon import guesses_tokens
 from lmbench.pipeline.work import load_model
 from lmbench.progress import Progress, Silent
-from lmbench.record import Row
+from lmbench.record import Row, first_fault
 from lmbench.score.shannon import rank
 from lmbench.tokenizer._cache import load_tokenizer
 from lmbench.tokenizer.base import Tokenizer
@@ -228,9 +228,7 @@ def read_guesses(path: Path) -> GuessRecord:
     except OSError as error:
         raise LmbenchError(f"{path}: {error.strerror or error}; it is no record of a game") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise LmbenchError(f"{path} is no whole record of a game ({where}: {first['msg']})") from error
+        raise LmbenchError(f"{path} is no whole record of a game ({first_fault(error)})") from error
 
 
 def find_guesses(name: str, out: Path, unfinished: bool = False) -> Path:

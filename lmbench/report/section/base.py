@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from lmbench.record import Record
@@ -33,3 +35,23 @@ class Section(Protocol):
 
     def figure(self, record: Record) -> Figure | None:
         """A matplotlib figure: inline on the page, and a PNG beside it."""
+
+
+def bullets(sentences: Sequence[str], width: int) -> RenderableType | None:
+    """The sentences one under the other, folded to `width` columns; None where there are none."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not sentences:
+        return None
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold", max_width=max(20, min(width, 120) - 3))
+    for sentence in sentences:
+        grid.add_row("·", Text(sentence))
+    return grid
+
+
+def bullets_html(sentences: Sequence[str]) -> str | None:
+    """The sentences as a list; None where there are none."""
+    return "<ul>" + "".join(f"<li>{escape(each)}</li>" for each in sentences) + "</ul>" if sentences else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from lmbench.record import Pass, Record, Row
 from lmbench.report import draw
 from lmbench.report import format as form
+from lmbench.report.section.base import bullets, bullets_html
 from lmbench.spec import Spec, Value, parse
 
 if TYPE_CHECKING:
@@ -31,22 +31,10 @@ class Learning:
     pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
-        from rich.table import Table
-        from rich.text import Text
-
-        sentences = sentences_of(record)
-        if not sentences:
-            return None
-        grid = Table.grid(padding=(0, 1))
-        grid.add_column(no_wrap=True)
-        grid.add_column(overflow="fold", max_width=max(20, min(width, 120) - 3))
-        for sentence in sentences:
-            grid.add_row("·", Text(sentence))
-        return grid
+        return bullets(sentences_of(record), width)
 
     def html(self, record: Record) -> str | None:
-        sentences = sentences_of(record)
-        return "<ul>" + "".join(f"<li>{escape(each)}</li>" for each in sentences) + "</ul>" if sentences else None
+        return bullets_html(sentences_of(record))
 
     def figure(self, record: Record) -> Figure | None:
         rows = [row for row in record.rows if _points(row, "valid") or _points(row, "train")]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 from lmbench.record import Failure, Record
+from lmbench.report.section.base import bullets, bullets_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,22 +21,10 @@ class Notes:
     position = 20
 
     def text(self, record: Record, width: int) -> RenderableType | None:
-        from rich.table import Table
-        from rich.text import Text
-
-        notes = notes_of(record)
-        if not notes:
-            return None
-        grid = Table.grid(padding=(0, 1))
-        grid.add_column(no_wrap=True)
-        grid.add_column(overflow="fold", max_width=max(20, min(width, 120) - 3))
-        for note in notes:
-            grid.add_row("·", Text(note))
-        return grid
+        return bullets(notes_of(record), width)
 
     def html(self, record: Record) -> str | None:
-        notes = notes_of(record)
-        return "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>" if notes else None
+        return bullets_html(notes_of(record))
 
     def figure(self, record: Record) -> Figure | None:
         return None
