@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ import typer
 
 from lmbench.cli._calibrate import calibrate_and_print
 from lmbench.cli._progress import shown_on
+from lmbench.cli._text import TEXT, EachLine, Encoding, TextField, Unit
 from lmbench.errors import LmbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -22,16 +22,9 @@ __all__ = ["entropy"]
 
 PANEL = "Run"
 
-_TEXT, _WHAT, _CALIBRATION, _OUTPUT = "Text", "What is estimated", "Calibration", "Output"
+_WHAT, _CALIBRATION, _OUTPUT = "What is estimated", "Calibration", "Output"
 _WITH_RUN = ("run", "estimator", "unit", "json", "quiet", "out", "debug")
 _WITH_CALIBRATE = ("calibrate", "sizes", "samples", "estimator", "json", "quiet", "out", "debug")
-
-
-class Unit(StrEnum):
-    BYTE = "byte"
-    CHAR = "char"
-    TOKEN = "token"
-    WORD = "word"
 
 
 def entropy(
@@ -42,7 +35,7 @@ def entropy(
         typer.Option(
             metavar="RUN",
             help="Put a run's models on the same axis, on its own text: its folder, a part of its name, or latest.",
-            rich_help_panel=_TEXT,
+            rich_help_panel=TEXT,
         ),
     ] = None,
     test: Annotated[
@@ -50,7 +43,7 @@ def entropy(
         typer.Option(
             metavar="PATH",
             help="Test text, which compressors and models code. [dim]\\[cut from SOURCE][/]",
-            rich_help_panel=_TEXT,
+            rich_help_panel=TEXT,
         ),
     ] = None,
     split: Annotated[
@@ -58,16 +51,12 @@ def entropy(
         typer.Option(
             metavar="A/B/C",
             help="Train/valid/test in per cent, or train/test. [dim]\\[the corpus's own, or 90/5/5][/]",
-            rich_help_panel=_TEXT,
+            rich_help_panel=TEXT,
         ),
     ] = None,
-    lines: Annotated[bool, typer.Option("--lines", help="Each line is a document.", rich_help_panel=_TEXT)] = False,
-    encoding: Annotated[
-        str | None, typer.Option(help="Encoding of the text. [dim]\\[UTF-8, checked][/]", rich_help_panel=_TEXT)
-    ] = None,
-    text_field: Annotated[
-        str, typer.Option(help="Field that holds the text of a record.", rich_help_panel=_TEXT)
-    ] = "text",
+    lines: EachLine = False,
+    encoding: Encoding = None,
+    text_field: TextField = "text",
     estimator: Annotated[
         list[str] | None,
         typer.Option(

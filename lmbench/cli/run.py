@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmbench.cli._progress import Lines, shown_on
+from lmbench.cli._text import TEXT, EachLine, Encoding, TextField
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.training.budget import SECONDS
 
@@ -23,7 +24,7 @@ __all__ = ["run"]
 
 PANEL = "Run"
 
-_TEXT, _WHAT, _BUDGET, _OUTPUT = "Text", "What is compared", "Machine and budget", "Output"
+_WHAT, _BUDGET, _OUTPUT = "What is compared", "Machine and budget", "Output"
 _WITH_RESUME = ("resume", "device", "out", "json", "quiet", "debug")
 
 
@@ -60,10 +61,10 @@ def run(
     ] = "python-docs",
     valid: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="Validation text. [dim]\\[cut from SOURCE][/]", rich_help_panel=_TEXT),
+        typer.Option(metavar="PATH", help="Validation text. [dim]\\[cut from SOURCE][/]", rich_help_panel=TEXT),
     ] = None,
     test: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Test text. [dim]\\[cut from SOURCE][/]", rich_help_panel=_TEXT)
+        str | None, typer.Option(metavar="PATH", help="Test text. [dim]\\[cut from SOURCE][/]", rich_help_panel=TEXT)
     ] = None,
     split: Annotated[
         str | None,
@@ -71,22 +72,15 @@ def run(
             metavar="A/B/C",
             help="Train/valid/test in per cent, or train/test, where counts are taken anew on train and valid. "
             "[dim]\\[the corpus's own, or 90/5/5][/]",
-            rich_help_panel=_TEXT,
+            rich_help_panel=TEXT,
         ),
     ] = None,
-    lines: Annotated[
-        bool,
-        typer.Option("--lines", help="Each line is a document, as KenLM and SRILM have it.", rich_help_panel=_TEXT),
-    ] = False,
-    encoding: Annotated[
-        str | None, typer.Option(help="Encoding of the text. [dim]\\[UTF-8, checked][/]", rich_help_panel=_TEXT)
-    ] = None,
-    errors: Annotated[Errors, typer.Option(help="What to do with bytes that are no text.", rich_help_panel=_TEXT)] = (
+    lines: EachLine = False,
+    encoding: Encoding = None,
+    errors: Annotated[Errors, typer.Option(help="What to do with bytes that are no text.", rich_help_panel=TEXT)] = (
         Errors.STRICT
     ),
-    text_field: Annotated[
-        str, typer.Option(help="Field that holds the text of a record.", rich_help_panel=_TEXT)
-    ] = "text",
+    text_field: TextField = "text",
     tokenizer: Annotated[
         str, typer.Option(metavar="SPEC", help="Tokenizer, see lmbench tokenizers.", rich_help_panel=_WHAT)
     ] = "bpe",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json as json_
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lmbench.cli._progress import shown_on
+from lmbench.cli._text import EachLine, Encoding, TextField, Unit
 
 if TYPE_CHECKING:
     from lmbench.corpus import Corpus
@@ -21,25 +21,14 @@ __all__ = ["structure"]
 
 PANEL = "Run"
 
-_TEXT, _WHAT, _OUTPUT = "Text", "What is measured", "Output"
-
-
-class Unit(StrEnum):
-    BYTE = "byte"
-    CHAR = "char"
-    TOKEN = "token"
-    WORD = "word"
+_WHAT, _OUTPUT = "What is measured", "Output"
 
 
 def structure(
     source: Annotated[str, typer.Argument(help="A text, as for lmbench run.")] = "python-docs",
-    lines: Annotated[bool, typer.Option("--lines", help="Each line is a document.", rich_help_panel=_TEXT)] = False,
-    encoding: Annotated[
-        str | None, typer.Option(help="Encoding of the text. [dim]\\[UTF-8, checked][/]", rich_help_panel=_TEXT)
-    ] = None,
-    text_field: Annotated[
-        str, typer.Option(help="Field that holds the text of a record.", rich_help_panel=_TEXT)
-    ] = "text",
+    lines: EachLine = False,
+    encoding: Encoding = None,
+    text_field: TextField = "text",
     unit: Annotated[Unit, typer.Option(help="The symbols at a distance.", rich_help_panel=_WHAT)] = Unit.CHAR,
     tokenizer: Annotated[
         str, typer.Option(metavar="SPEC", help="Tokenizer of --unit token.", rich_help_panel=_WHAT)
