@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import multiprocessing
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -110,7 +111,10 @@ def main() -> None:
         table.add_column(name, justify="left" if name == "estimator" else "right")
     everything: list[Figures] = []
     for spec in specs:
-        rows = [measured(args.source, args.split, spec, share) for share in shares]
+        rows = []
+        for share in shares:
+            rows.append(measured(args.source, args.split, spec, share))
+            print(f"{spec}: {rows[-1].seconds:.1f} s, {rows[-1].peak_mb:,.0f} MB", file=sys.stderr, flush=True)
         everything += rows
         for row in rows:
             bits = "refused" if row.bits_per_character is None else f"{row.bits_per_character:.3f}"

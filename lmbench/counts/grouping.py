@@ -18,15 +18,17 @@ _SAMPLED = 1 << 20
 
 
 def grouped(keys: Tensor, bits: int) -> tuple[Tensor, Tensor, list[slice]]:
-    """The keys part by part, [n] int64; where in `keys` each was, [n] int32; and the parts, one after the other.
+    """The keys part by part, [n] int64; where in `keys` each was, [n]; and the parts, one after the other.
 
     Every key of a part is less than every key of the next, and all equal keys are in one part. `keys`: [n] int64
-    from 0 to 2^bits - 1, overwritten. On a GPU, and where there are few keys, all are one part.
+    from 0 to 2^bits - 1, overwritten. Places are int32, from 2^31 keys on int64. On a GPU, and where there are few
+    keys, all are one part.
 
     A part is a range of the keys' 16 highest bits, chosen on a sample so that parts are about equally
     large; the keys of each chunk are grouped in a processor's cache before they are gathered part by part.
     """
-    places = torch.empty(len(keys), dtype=torch.int32, device=keys.device)
+    narrow = torch.int32 if len(keys) < 1 << 31 else torch.int64
+    places = torch.empty(len(keys), dtype=narrow, device=keys.device)
     if keys.device.type != "cpu" or len(keys) <= 2 * _LEAST:
         torch.arange(len(keys), out=places)
         return keys, places, [slice(0, len(keys))] if len(keys) else []

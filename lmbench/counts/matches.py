@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from lmbench.counts.range_minimum import RangeMinimum
-from lmbench.counts.suffix_array import sort_suffixes
-
-Ints = NDArray[np.int64]
+from lmbench.counts.parallel import coarse_threads, over_chunks
+from lmbench.counts.range_minimum import Ints, RangeMinimum
+from lmbench.counts.suffix_array import Slots, sort_suffixes
 
 
 def longest_earlier_matches(
@@ -31,27 +31,32 @@ def longest_earlier_matches(
         return np.zeros(0, dtype=np.int64)
     order, lcp = sort_suffixes(ids, on_round=on_round)
     shared = RangeMinimum(lcp)
+    del lcp
     if window is None or window >= length:
         return _nearest_in_all(order, shared)
-    return _nearest_in_window(order, shared, max(1, window))
+    return _nearest_in_window(order.astype(np.int64), shared, max(1, window))
 
 
-def _nearest_in_all(order: Ints, shared: RangeMinimum) -> Ints:
+def _nearest_in_all(order: Slots, shared: RangeMinimum) -> Ints:
     """[n] the longest match with any earlier place."""
-    slots = np.arange(len(order))
-    best = np.zeros(len(order), dtype=np.int64)
-    before = RangeMinimum(order).nearest_before(slots, order)
-    after = len(order) - 1 - RangeMinimum(order[::-1]).nearest_before(slots, order[::-1])[::-1]
-    best[order] = np.maximum(_shared(shared, before, slots), _shared(shared, slots, after))
+    length = len(order)
+    best = np.empty(length, dtype=np.int64)
+    earlier = RangeMinimum(order)
+
+    def match(chunk: slice) -> None:
+        slots = np.arange(chunk.start, chunk.stop)
+        places = order[chunk]
+        before, after = earlier.nearest_before(slots, places), earlier.nearest_after(slots, places)
+        found = np.zeros(len(slots), dtype=np.int64)
+        there = np.flatnonzero(before >= 0)
+        found[there] = shared(before[there] + 1, slots[there] + 1)
+        there = np.flatnonzero(after < length)
+        found[there] = np.maximum(found[there], shared(slots[there] + 1, after[there] + 1))
+        best[places] = found
+
+    with coarse_threads():
+        over_chunks(match, length, torch.device("cpu"))
     return best
-
-
-def _shared(shared: RangeMinimum, first: Ints, second: Ints) -> Ints:
-    """[q] the common prefix of the suffixes at two slots; 0 where either is off the array."""
-    lengths = np.zeros(len(first), dtype=np.int64)
-    there = np.flatnonzero((first >= 0) & (second < shared.length))
-    lengths[there] = shared(first[there] + 1, second[there] + 1)
-    return lengths
 
 
 def _nearest_in_window(order: Ints, shared: RangeMinimum, window: int) -> Ints:

@@ -35,7 +35,7 @@ class RangeMinimum:
 
     def __call__(self, starts: Ints, ends: Ints) -> Ints:
         """[q] the least of `values[starts[j]:ends[j]]`; the ranges are not empty."""
-        left, right = starts + self.leaves, ends + self.leaves
+        left, right = starts.astype(np.int64) + self.leaves, ends.astype(np.int64) + self.leaves
         least = np.full(len(starts), self.greatest, dtype=self.tree.dtype)
         going = np.arange(len(starts))
         while len(going):
@@ -55,22 +55,32 @@ class RangeMinimum:
 
         Worked example, values 3 1 2: before index 2, the nearest below 2 is index 1; below 1, none (-1).
         """
-        found = np.full(len(at), -1, dtype=np.int64)
+        return self._nearest(at, below, 1, -1)
+
+    def nearest_after(self, at: Ints, below: NDArray[np.integer[Any]]) -> Ints:
+        """[q] the least index > `at[j]` whose value is < `below[j]`; the length of `values` where there is none.
+
+        Worked example, values 3 1 2: after index 0, the nearest below 3 is index 1; below 1, none (3).
+        """
+        return self._nearest(at, below, 0, self.length)
+
+    def _nearest(self, at: Ints, below: NDArray[np.integer[Any]], side: int, none: int) -> Ints:
+        """The nearest leaf below its threshold, to the left (`side` 1) or to the right (0) of each."""
+        found = np.full(len(at), none, dtype=np.int64)
         node, going = at + self.leaves, np.arange(len(at))
         height = 0
         while len(going) and height < self.leaves.bit_length() - 1:
-            # Climb: where the node is a right child whose left sibling holds a smaller value, go down there.
-            right = node & 1 == 1
-            hit = right & (self.tree[node - 1] < below[going])
+            # Climb: where a node's sibling on that side holds a smaller value, go down there.
+            hit = (node & 1 == side) & (self.tree[node ^ 1] < below[going])
             if hit.any():
-                found[going[hit]] = self._last_below(node[hit] - 1, height, below[going[hit]])
+                found[going[hit]] = self._down(node[hit] ^ 1, height, below[going[hit]], side)
             node, going = node[~hit] >> 1, going[~hit]
             height += 1
         return found
 
-    def _last_below(self, node: Ints, height: int, below: NDArray[np.integer[Any]]) -> Ints:
-        """The last leaf under each `node`, `height` levels up, whose value is < `below`."""
+    def _down(self, node: Ints, height: int, below: NDArray[np.integer[Any]], side: int) -> Ints:
+        """Of the leaves under each `node`, `height` levels up, whose value is < `below` the last (1) or first (0)."""
         for _ in range(height):
-            node = 2 * node + 1
-            node -= self.tree[node] >= below
+            node = 2 * node + side
+            node ^= self.tree[node] >= below
         return node - self.leaves

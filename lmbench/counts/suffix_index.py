@@ -27,12 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.counts.bisection import Ints, bisect, end_of_run
-from lmbench.counts.suffix_array import sort_suffixes
+from lmbench.counts.suffix_array import Slots, sort_suffixes
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Ids, Tokens
 
-Slots = NDArray[np.signedinteger[Any]]
 _FORMAT = 1
 _INDEX = "index.json"
 _SAMPLED = 1024
@@ -79,12 +78,9 @@ class SuffixIndex:
             order, shared = sort_suffixes(
                 text, on_round=lambda depth, rest: task.show(f"depth {depth}, {rest:,} equal")
             )
-        narrow = np.int32 if len(text) < 1 << 31 else np.int64
-        branches, depths, starts = _by_depth(shared, narrow)
+        branches, depths, starts = _by_depth(shared)
         neighbours = left_neighbours(text, order, shared, end) if left else None
-        return cls(
-            text, order.astype(narrow), branches, depths, starts, end, len(tokens.vocabulary), tokens.hash, neighbours
-        )
+        return cls(text, order, branches, depths, starts, end, len(tokens.vocabulary), tokens.hash, neighbours)
 
     @cached_property
     def first(self) -> Ints:
@@ -315,13 +311,14 @@ def _of(depth: int | Ints, lanes: Ints) -> int | Ints:
     return depth if isinstance(depth, int) else depth[lanes]
 
 
-def _by_depth(shared: Ints, dtype: type[np.signedinteger[Any]]) -> tuple[Slots, Ints, Ints]:
+def _by_depth(shared: Slots) -> tuple[Slots, Ints, Ints]:
     """The slots from 1 on by (shared, slot), the distinct values of `shared`, and where the slots of each start.
 
     Without those that share more with the slot before than either neighbour does with the one before it.
     """
-    after = np.append(shared[2:], -1)
-    before = np.concatenate([[-1], shared[1:-1]])[: len(after)]
+    none = np.full(1, -1, dtype=shared.dtype)
+    after = np.append(shared[2:], none)
+    before = np.append(none, shared[1:-1])[: len(after)]
     slots = np.flatnonzero((shared[1:] <= before) | (shared[1:] <= after)) + 1
     keys = shared[slots]
     # numpy sorts 16-bit keys by counting, in a few passes; the rare deeper ones sort among themselves
@@ -330,11 +327,11 @@ def _by_depth(shared: Ints, dtype: type[np.signedinteger[Any]]) -> tuple[Slots, 
     order[len(order) - len(deep) :] = deep[np.argsort(keys[deep], kind="stable")]
     keys = keys[order]
     starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    branches: Slots = slots[order].astype(dtype)
-    return branches, keys[starts], np.append(starts, len(slots))
+    branches: Slots = slots[order].astype(shared.dtype)
+    return branches, keys[starts].astype(np.int64), np.append(starts, len(slots))
 
 
-def left_neighbours(text: Ids, positions: Ints, shared: Ints, end_of_text: int) -> NDArray[np.uint8]:
+def left_neighbours(text: Ids, positions: Slots, shared: Slots, end_of_text: int) -> NDArray[np.uint8]:
     """[n] uint8, cut at 255: how many tokens each suffix shares with the last before it of the same left neighbour.
 
     Of a run of slots that share k tokens, those whose value is below k stand each for another left

@@ -70,7 +70,7 @@ def conditional_entropies(symbols: Symbols, order: int, coverage: float, progres
                 break
             values.append(max(0.0, correct(found.ngrams) - correct(found.histories)) / math.log(2))
             biases.append((found.ngrams.distinct - found.histories.distinct) / (2 * found.ngrams.total * math.log(2)))
-            windows = np.ones(len(found.positions), dtype=np.int64)
+            windows = np.broadcast_to(1, len(found.positions))
             sums.append(block_sums_at(found.positions, len(symbols), found.surprisals(), windows))
             task.advance()
     if not values:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _MOST_BLOCKS = 50
 _FEWEST_BLOCKS = 8
+_CHUNK = 1 << 20
 
 
-def block_sums(*values: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.float64]:
+def block_sums(*values: NDArray[np.number[Any]]) -> NDArray[np.float64]:
     """[blocks, k] sums of k aligned sequences over contiguous blocks of equal length.
 
     There are 50 blocks, or as many as the blocks are long where the sequence is shorter than
@@ -23,12 +25,17 @@ def block_sums(*values: NDArray[np.float64] | NDArray[np.int64]) -> NDArray[np.f
 
 
 def block_sums_at(
-    positions: NDArray[np.int64], length: int, *values: NDArray[np.float64] | NDArray[np.int64]
+    positions: NDArray[np.integer[Any]], length: int, *values: NDArray[np.number[Any]]
 ) -> NDArray[np.float64]:
     """[blocks, k] the same for values that stand at `positions` of a sequence of `length`, in any order."""
     blocks = max(1, min(_MOST_BLOCKS, int(length**0.5)))
-    block = positions * blocks // max(1, length)
-    return np.stack([np.bincount(block, value, minlength=blocks) for value in values], axis=1)
+    sums = np.zeros((blocks, len(values)))
+    for start in range(0, len(positions), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        block = positions[chunk].astype(np.int64) * blocks // max(1, length)
+        for column, value in enumerate(values):
+            sums[:, column] += np.bincount(block, value[chunk], minlength=blocks)
+    return sums
 
 
 def jackknife_interval(

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lmbench.counts.suffix_array import sort_suffixes
+from lmbench.counts.suffix_array import Slots, sort_suffixes
 from lmbench.entropy._symbols import Symbols
 
 Ints = NDArray[np.int64]
@@ -65,7 +65,7 @@ class Order:
     """
 
     n: int
-    positions: Ints
+    positions: Slots
     sizes: Ints
     history_sizes: Ints
     alphabet: int
@@ -98,14 +98,14 @@ def ngram_orders(symbols: Symbols, order: int, on_round: Callable[[int, int], No
 
     One sort of all positions by the `order` symbols after them puts the n-grams of every order
     side by side; those of order n begin anew where fewer than n symbols are shared with the
-    position before. Memory: a few int64 arrays of the text's length. N-grams do not cross
+    position before. Memory: that of the sort. N-grams do not cross
     documents. `on_round` is handed to `sort_suffixes`.
     """
     alphabet = max(1, len(np.unique(symbols.ids)))
     positions, shared = sort_suffixes(symbols.ids, symbols.documents, on_round, depth=order)
-    remaining = symbols.remaining[positions]
+    windows = np.minimum(symbols.remaining, order).astype(np.int32)[positions]
     for n in range(1, order + 1):
-        inside = remaining >= n
+        inside = windows >= n
         if not inside.any():
             return
         # What lies between two windows but is too short for one sorts before all that it begins.

@@ -39,7 +39,9 @@ class Symbols:
     def remaining(self) -> NDArray[np.int64]:
         """[n] symbols from here to the end of the document, this one included: an n-gram needs n of them."""
         lengths = np.diff(self.documents, append=len(self))
-        return np.repeat(self.documents + lengths, lengths) - np.arange(len(self))
+        remaining = np.repeat(self.documents + lengths, lengths)
+        remaining -= np.arange(len(self))
+        return remaining
 
     def per_character(self, bits: float) -> float | None:
         """Bits per symbol to bits per character, by the exact length of the text."""

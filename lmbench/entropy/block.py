@@ -101,7 +101,7 @@ class Block:
         reliable = reliable_so_far and coverage >= self.coverage
         sums = None
         if reliable:
-            windows = np.ones(len(order.positions), dtype=np.int64)
+            windows = np.broadcast_to(1, len(order.positions))
             sums = block_sums_at(order.positions, length, order.surprisals(), windows)
         bias = (order.ngrams.distinct - order.histories.distinct) / (2 * order.ngrams.total)
         return _Point(

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lmbench.counts.suffix_index import Slots, SuffixIndex
+from lmbench.counts.suffix_array import Slots
+from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.counts.suffix_matches import Level, Matches
 
 Rule = Callable[["Seen", Tensor], Tensor]

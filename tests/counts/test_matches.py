@@ -37,3 +37,9 @@ def test_agrees_with_trying_every_place(ids: list[int], window: int | None) -> N
 @pytest.mark.parametrize("window", [None, 3, 50])
 def test_a_match_may_run_into_itself(window: int | None) -> None:
     assert longest_earlier_matches(np.zeros(100, np.uint8), window).tolist() == [0, *range(99, 0, -1)]
+
+
+def test_pieces_of_a_text_are_matched_with_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmbench.counts.parallel.CPU_CHUNK", 16)
+    ids = np.random.default_rng(1).integers(0, 2, 150).astype(np.uint8)
+    assert longest_earlier_matches(ids).tolist() == naive(ids.tolist(), None)

@@ -77,6 +77,21 @@ def test_periodic_text(period: int, scale: int) -> None:
     assert (order.tolist(), lcp.tolist()) == naive(ids, [0])
 
 
+@pytest.mark.parametrize("scale", [1, 10**6])
+@pytest.mark.parametrize("part", [1, 7, 64])
+def test_parts_are_sorted_as_the_whole_is(part: int, scale: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmbench.counts.suffix_array._PART", part)
+    monkeypatch.setattr("lmbench.counts.grouping._LEAST", part)
+    random = np.random.default_rng(part)
+    for length in (2, 60, 700):
+        ids = random.integers(0, 2, length)
+        ids[length // 3 : 2 * (length // 3)] = ids[: length // 3]  # a long repeat, so that a run is longer than a part
+        documents = [0, *sorted({1, length // 2, length - 1} - {length})]
+        expected = naive((scale * ids).tolist(), documents)
+        order, lcp = sort_suffixes((scale * ids).astype(np.uint32), np.array(documents))
+        assert (order.tolist(), lcp.tolist()) == expected
+
+
 def test_no_text_and_the_single_functions() -> None:
     assert suffix_array(np.zeros(0, dtype=np.uint8)).tolist() == []
     ids = np.array([1, 0, 1, 0], dtype=np.uint8)
@@ -97,3 +112,11 @@ def test_nearest_before(values: list[int], below: int) -> None:
     found = RangeMinimum(np.array(values)).nearest_before(np.arange(len(values)), np.full(len(values), below))
     for at, index in enumerate(found.tolist()):
         assert index == max((place for place in range(at) if values[place] < below), default=-1)
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=70), st.integers(-6, 6))
+def test_nearest_after(values: list[int], below: int) -> None:
+    found = RangeMinimum(np.array(values)).nearest_after(np.arange(len(values)), np.full(len(values), below))
+    for at, index in enumerate(found.tolist()):
+        expected = min((place for place in range(at + 1, len(values)) if values[place] < below), default=len(values))
+        assert index == expected

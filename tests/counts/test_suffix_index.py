@@ -129,7 +129,7 @@ def test_repetition_without_end(period: int) -> None:
 def test_branches_of_any_depth() -> None:
     """Common prefixes beyond 16 bits among others, in no order; peaks end runs of two and are left out."""
     shared = np.array([0, 70_000, 70_000, 3, 65_535, 65_535, 0, 2**40, 2**40, 65_534, 65_536, 65_536, 5, 9, 3])
-    branches, depths, starts = suffix_index._by_depth(shared, np.int32)
+    branches, depths, starts = suffix_index._by_depth(shared)
     kept = [slot for slot in range(1, len(shared)) if slot != 13]
     assert branches.tolist() == sorted(kept, key=lambda slot: (shared[slot], slot))
     assert depths.tolist() == sorted({int(shared[slot]) for slot in kept})
