@@ -27,7 +27,7 @@ from lmbench.errors import LmbenchError
 from lmbench.pipeline import Plan
 from lmbench.pipeline.entropy import panel_specs
 from lmbench.pipeline.job import prepare
-from lmbench.pipeline.rows import _in_unit
+from lmbench.pipeline.rows import texts_in
 from lmbench.progress import Silent
 from lmbench.tokens import Tokens
 
@@ -50,7 +50,7 @@ def measure(source: str, split: str, spec: str, share: float, out: multiprocessi
     estimator = estimators.make(spec)
     tokenizer = "bpe" if estimator.unit == "token" else "char"
     job = prepare(Plan(source, models=(), tokenizer=tokenizer, estimators=[spec], split=split, device="cpu"), Silent())
-    train, test = _in_unit(job, estimator.unit, Silent())
+    train, test = texts_in(job, estimator.unit, Silent())
     if share < 1:
         train, test = first_part(train, share), first_part(test, share)
     with machine.PeakMemory() as before:

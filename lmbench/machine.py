@@ -10,12 +10,26 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from lmbench.errors import UsageError
 
 _RECORDED = ("lmbench", "torch", "numpy", "tokenizers", "datasets", "safetensors")
 _INTERVAL = 0.02  # seconds between two looks at the memory where the kernel keeps no high-water mark
+
+
+class Launch(NamedTuple):
+    """This process among the `size` that torchrun started: its number in all, and among those on its machine."""
+
+    size: int
+    rank: int
+    local_rank: int
+
+
+def launch() -> Launch:
+    """As torchrun's environment variables say; without them this process is alone."""
+    size, rank, local_rank = (int(os.environ.get(name, 0)) for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"))
+    return Launch(max(1, size), rank, local_rank)
 
 
 def resolve_device(device: str) -> str:
@@ -97,6 +111,15 @@ def _memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         return None
+
+
+def free_memory() -> int:
+    """Bytes of memory that can be had now: as Linux tells, else half of all, else 8 GB."""
+    try:
+        table = Path("/proc/meminfo").read_text(encoding="ascii")
+        return int(table.split("MemAvailable:")[1].split()[0]) * 1024
+    except (OSError, IndexError, ValueError):
+        return (_memory() or 16 << 30) // 2
 
 
 class PeakMemory:

@@ -143,7 +143,8 @@ class ShannonPoint(_Strict):
     """Shannon's bounds from a model's ranks at one context length (in tokens), in bits per token.
 
     `cross_entropy` is the model's own, on the same tokens; null where it is infinite or no distribution. `first` is
-    the share of tokens that it ranked first, `guesses` their mean rank.
+    the share of tokens that it ranked first, `guesses` their mean rank, `shares` what share it ranked in each group of
+    ranks, see `Shannon.groups`; none in records of before they were kept.
     """
 
     context: int
@@ -154,13 +155,15 @@ class ShannonPoint(_Strict):
     cross_entropy: float | None
     first: float
     guesses: float
+    shares: list[float] = []
 
 
 class Shannon(_Strict):
     """A model of the run in Shannon's prediction game: `positions` of the test text guessed at each context length.
 
     `alphabet`: how many tokens there are to guess from. `characters_per_token`: of the test text, what turns bits per
-    token into bits per character; null where the tokens lose text.
+    token into bits per character; null where the tokens lose text. `groups`: the guess at which each group of ranks
+    begins, 1 to 32 apart, then eight groups to an octave.
     """
 
     model: str
@@ -169,6 +172,7 @@ class Shannon(_Strict):
     characters_per_token: float | None
     points: list[ShannonPoint]
     notes: list[str]
+    groups: list[int] = []
 
 
 class Record(_Strict):

@@ -23,6 +23,7 @@ from typing import Any
 from lmbench.errors import UsageError
 from lmbench.spec import FIRST, Spec, Value, parse
 
+_SHARED = ("__init__", "base")  # files of a registry's folder that are no plug-ins, beside those that begin with _
 _SUPPLIED = ("self", "cls", "runtime")
 _TYPES: dict[str, tuple[type, ...]] = {
     "int": (int,),
@@ -30,8 +31,18 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "bool": (bool,),
     "str": (str, Spec),
     "Path": (str, Spec),
+    "Spec": (Spec,),
+    "None": (type(None),),
 }
-_TYPES |= {"Spec": (Spec,), "None": (type(None),)}
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "Path": "a path",
+    "Spec": "name or name(option=value, ...)",
+    "None": "none",
+}
 
 
 @dataclass(frozen=True)
@@ -177,9 +188,6 @@ class Registry:
         return export(*name, **options, **extra)
 
 
-_SHARED = ("__init__", "base")
-
-
 def _choices(key: str, known: dict[str, Option]) -> str:
     if not known:
         return ": it takes none"
@@ -227,10 +235,6 @@ def _fits(value: Value, tree: ast.expr) -> bool:
 def _literals(tree: ast.Subscript) -> list[str]:
     values = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
     return [str(ast.literal_eval(value)) for value in values]
-
-
-_WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "Path": "a path"}
-_WORDS |= {"Spec": "name or name(option=value, ...)", "None": "none"}
 
 
 def _in_words(tree: ast.expr) -> str:

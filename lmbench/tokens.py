@@ -34,6 +34,11 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    @property
+    def lines(self) -> bool:
+        """Whether each document is a line, whose end stands for its newline."""
+        return self.tokens[self.end_of_text] != b""
+
     @cached_property
     def byte_lengths(self) -> NDArray[np.int64]:
         """[V] bytes in each token."""
@@ -120,6 +125,11 @@ class Tokens:
     def ends(self) -> NDArray[np.int64]:
         """[d] the offset just after each document's end token."""
         return np.append(self.documents[1:], len(self.ids)).astype(np.int64)
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """[n] how many tokens of its document are before each token."""
+        return np.arange(len(self.ids)) - np.repeat(self.documents, self.ends - self.documents)
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:

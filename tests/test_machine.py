@@ -49,6 +49,15 @@ def test_without_proc_the_peak_so_far_is_given(monkeypatch: pytest.MonkeyPatch) 
     assert memory.bytes > 10 * MEGABYTE
 
 
+def test_place_among_the_processes_that_were_started_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    assert machine.launch() == (1, 0, 0)
+    for name, value in (("WORLD_SIZE", "8"), ("RANK", "5"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(name, value)
+    assert machine.launch() == (8, 5, 1)
+
+
 def test_device() -> None:
     import torch
 

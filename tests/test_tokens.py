@@ -25,6 +25,11 @@ def test_heads_and_tails_by_hand() -> None:
     assert shown(TEXT.tail(99)) == shown(TEXT)
 
 
+def test_places_and_lines() -> None:
+    assert tokens_of([[0, 1], [1]], Vocabulary((b"a", b"b", b""), 2)).places.tolist() == [0, 1, 2, 0, 1]
+    assert [Vocabulary((b"a", end), 1).lines for end in (b"", b"\n")] == [False, True]
+
+
 def test_nothing_has_no_documents() -> None:
     empty = tokens_of([], LETTERS)
     for none in (TEXT.head(0), TEXT.tail(0), empty.head(0), empty.tail(0), empty.tail(3)):

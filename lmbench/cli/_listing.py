@@ -11,8 +11,7 @@ import typer
 
 from lmbench.registry import Option, Plugin, Registry
 
-Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this one, with all that is said of it.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Only this one, with all that is said of it.")]
 
 
 def show(registry: Registry, name: str | None, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from lmbench.cli._options import Json, RunName, RunsFolder
 from lmbench.errors import UsageError
 
 __all__ = ["compare"]
@@ -18,14 +19,16 @@ PANEL = "Look at a run"
 
 
 def compare(
-    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")],
-    first: Annotated[str, typer.Argument(help="A model of the run: its spec, a unique part of it, or best.")],
-    second: Annotated[str, typer.Argument(help="Another model.")],
+    run: RunName,
+    first: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model of the run: its spec, a unique part of it, or best.")
+    ],
+    second: Annotated[str, typer.Argument(metavar="MODEL", help="Another model.")],
     other: Annotated[
         str | None, typer.Option(metavar="RUN", help="The second model's run, where it is another one.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+    json: Json = False,
+    out: RunsFolder = Path("results"),
 ) -> None:
     """Compare two models token by token, with a paired 95 % interval.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json as json_
 import sys
 
-from lmbench.cli._listing import Json, Name
+from lmbench.cli._listing import Name
+from lmbench.cli._options import Json
 from lmbench.errors import UsageError
 
 __all__ = ["corpora"]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmbench.cli._options import Json, Quiet, RunName, RunsFolder
+
 if TYPE_CHECKING:
     from lmbench.pipeline.concordance import Concordance
 
@@ -19,13 +21,13 @@ PANEL = "Look at a run"
 
 
 def count(
-    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")],
-    text: Annotated[str, typer.Argument(help="The phrase to count.")],
+    run: RunName,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The phrase to count.")],
     top: Annotated[int, typer.Option(min=0, help="How many of the tokens that follow it.")] = 10,
     examples: Annotated[int, typer.Option(min=0, help="How many of the places where it stands.")] = 5,
-    json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+    json: Json = False,
+    quiet: Quiet = False,
+    out: RunsFolder = Path("results"),
 ) -> None:
     """Count a phrase in the training text: how often it occurs, what follows it, and where it stands.
 

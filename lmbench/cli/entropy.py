@@ -10,8 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmbench.cli._calibrate import calibrate_and_print
+from lmbench.cli._options import (
+    MEASURED,
+    OUTPUT,
+    TEXT,
+    EachLine,
+    Encoding,
+    Quiet,
+    Source,
+    SplitRule,
+    TestText,
+    TextField,
+    Unit,
+    UnitTokenizer,
+)
 from lmbench.cli._progress import shown_on
-from lmbench.cli._text import TEXT, EachLine, Encoding, TextField, Unit
 from lmbench.errors import LmbenchError, UsageError
 
 if TYPE_CHECKING:
@@ -22,14 +35,14 @@ __all__ = ["entropy"]
 
 PANEL = "Run"
 
-_WHAT, _CALIBRATION, _OUTPUT = "What is estimated", "Calibration", "Output"
+_CALIBRATION = "Calibration"
 _WITH_RUN = ("run", "estimator", "unit", "json", "quiet", "out", "debug")
 _WITH_CALIBRATE = ("calibrate", "sizes", "samples", "estimator", "json", "quiet", "out", "debug")
 
 
 def entropy(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(help="A text, as for lmbench run.")] = "python-docs",
+    source: Source = "python-docs",
     run: Annotated[
         str | None,
         typer.Option(
@@ -38,22 +51,8 @@ def entropy(
             rich_help_panel=TEXT,
         ),
     ] = None,
-    test: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH",
-            help="Test text, which compressors and models code. [dim]\\[cut from SOURCE][/]",
-            rich_help_panel=TEXT,
-        ),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A/B/C",
-            help="Train/valid/test in per cent, or train/test. [dim]\\[the corpus's own, or 90/5/5][/]",
-            rich_help_panel=TEXT,
-        ),
-    ] = None,
+    test: TestText = None,
+    split: SplitRule = None,
     lines: EachLine = False,
     encoding: Encoding = None,
     text_field: TextField = "text",
@@ -62,19 +61,17 @@ def entropy(
         typer.Option(
             metavar="SPEC",
             help="An estimator, see lmbench estimators; repeat for more. [dim]\\[every one there is][/]",
-            rich_help_panel=_WHAT,
+            rich_help_panel=MEASURED,
         ),
     ] = None,
     unit: Annotated[
         Unit | None,
         typer.Option(
             help="The symbols of estimators that have a choice; compressors read bytes. [dim]\\[char][/]",
-            rich_help_panel=_WHAT,
+            rich_help_panel=MEASURED,
         ),
     ] = None,
-    tokenizer: Annotated[
-        str, typer.Option(metavar="SPEC", help="Tokenizer of --unit token.", rich_help_panel=_WHAT)
-    ] = "bpe",
+    tokenizer: UnitTokenizer = "bpe",
     calibrate: Annotated[
         bool,
         typer.Option(
@@ -93,13 +90,17 @@ def entropy(
     ] = "20,20,10,2",
     out: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Folder for the panel's folder, and where runs are.", rich_help_panel=_OUTPUT),
+        typer.Option(
+            metavar="DIR",
+            help="Folder that the panel's folder is made in, and that holds the runs.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = Path("results"),
     json: Annotated[
         bool,
-        typer.Option("--json", help="entropy.json on standard output.", rich_help_panel=_OUTPUT),
+        typer.Option("--json", help="entropy.json on standard output."),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_OUTPUT)] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Estimate the entropy of a text by every means there is, in one table and one picture.
 

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from lmbench.cli._options import Quiet, RunName, RunsFolder
+
 __all__ = ["export"]
 
 PANEL = "Look at a run"
@@ -20,11 +22,14 @@ class Form(StrEnum):
 
 def export(
     form: Annotated[Form, typer.Argument(metavar="arpa", help="The form to write: arpa, for KenLM, SRILM and others.")],
-    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")],
-    model: Annotated[str, typer.Argument(help="A count-based model of the run: its spec, or a unique part of it.")],
+    run: RunName,
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="An ngram or arpa model of the run: its spec, or a unique part of it."),
+    ],
     path: Annotated[Path, typer.Argument(metavar="FILE", help="What to write; .gz, .xz, .bz2 and .zst compress.")],
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+    quiet: Quiet = False,
+    out: RunsFolder = Path("results"),
 ) -> None:
     """Write a model of a run to FILE, which appears when it is whole.
 
@@ -41,15 +46,22 @@ def export(
     from lmbench.cli._progress import shown_on
     from lmbench.counts.arpa import compressed, write_arpa
     from lmbench.counts.backoff import BackoffModel
-    from lmbench.errors import LmbenchError
+    from lmbench.errors import UsageError
+    from lmbench.model.arpa import Arpa
     from lmbench.tokenizer._cache import load_tokenizer
 
     folder = store.find_run(run, out)
     row = store.find_row(store.read_record(folder), model)
     vocabulary = load_tokenizer(folder / "tokenizer").vocabulary
-    backoff = getattr(pipeline.load_model(folder, row), "model", None)
+    fitted = pipeline.load_model(folder, row)
+    backoff = getattr(fitted, "model", None)
+    if isinstance(fitted, Arpa) and backoff is None:
+        raise UsageError(
+            f"{row.model}: several tokens of this run have no word in its file and share <unk>, where {form.value} "
+            "files give each word a probability of its own; export it from a run whose tokens the file has"
+        )
     if not isinstance(backoff, BackoffModel):
-        raise LmbenchError(f"{row.model} is no back-off model, as {form.value} files hold; ngram and arpa models are")
+        raise UsageError(f"{row.model} is no back-off model, as {form.value} files hold; ngram and arpa models are")
     with (
         shown_on(sys.stderr, quiet) as (progress, _),
         store.atomic(path) as handle,

@@ -8,15 +8,17 @@ from typing import Annotated
 
 import typer
 
+from lmbench.cli._options import Device, DeviceName, RunName, RunsFolder
+
 __all__ = ["generate"]
 
 PANEL = "Look at a run"
 
 
 def generate(
-    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")] = "latest",
+    run: RunName = "latest",
     model: Annotated[
-        str, typer.Option(metavar="NAME", help="A model of the run: its spec, a unique part of it, or best.")
+        str, typer.Option(metavar="MODEL", help="A model of the run: its spec, a unique part of it, or best.")
     ] = "best",
     prompt: Annotated[str, typer.Option(help="Text to continue; empty: the beginning of a document.")] = "",
     tokens: Annotated[int, typer.Option(min=1, help="How many tokens.")] = 200,
@@ -28,10 +30,13 @@ def generate(
     top_p: Annotated[
         float | None, typer.Option(help="Draw from the fewest tokens that hold this share of the probability.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+    device: DeviceName = Device.AUTO,
+    out: RunsFolder = Path("results"),
 ) -> None:
     """Continue a text with a model of a run.
+
+    The text is written as it is drawn, the prompt first. A token is what the run's tokenizer makes: a word, a part of
+    one, a character or a byte.
 
     [bold]Examples[/bold]
 
@@ -49,7 +54,7 @@ def generate(
     record = store.read_record(folder)
     row = store.find_row(record, model)
     tokenizer = load_tokenizer(folder / "tokenizer")
-    fitted = pipeline.load_model(folder, row, resolve_device(device))
+    fitted = pipeline.load_model(folder, row, resolve_device(device.value))
     vocabulary = tokenizer.vocabulary
     ids = tokenizer.encode_text(prompt)
     if vocabulary.unknown is not None and (ids == vocabulary.unknown).any():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmbench.cli._options import Device, DeviceName, Encoding, SplitRule, TextField
 from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,16 +29,14 @@ class Reduction(StrEnum):
 
 def guess(
     source: Annotated[
-        str, typer.Argument(help="The text: what lmbench run takes. Guessed is the part that run would test models on.")
-    ] = "python-docs",
-    split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A/B/C",
-            help="Train/valid/test in per cent, as for lmbench run. [dim]\\[the corpus's own, or 90/5/5][/]",
-            rich_help_panel=_PASSAGE,
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A text, as for lmbench run. Guessed is the part that run would test models on."
         ),
-    ] = None,
+    ] = "python-docs",
+    split: SplitRule = None,
+    encoding: Encoding = None,
+    text_field: TextField = "text",
     alphabet: Annotated[
         Reduction,
         typer.Option(
@@ -86,14 +85,14 @@ def guess(
         typer.Option(metavar="RECORD", help="Go on with a game: its file, or latest.", rich_help_panel=_GAME),
     ] = None,
     player: Annotated[str, typer.Option(help="A name for the record.", rich_help_panel=_GAME)] = "person",
-    lines: Annotated[
+    enter: Annotated[
         bool,
-        typer.Option("--lines", help="A guess a line, with Enter, where single keys would do.", rich_help_panel=_GAME),
+        typer.Option("--enter", help="Guess by a line and Enter, where single keys would do.", rich_help_panel=_GAME),
     ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda, for --model.")] = "auto",
+    device: DeviceName = Device.AUTO,
     json: Annotated[bool, typer.Option("--json", help="With --model or --compare: JSON on standard output.")] = False,
-    runs: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where records of games are kept.")] = Path("guesses"),
+    runs: Annotated[Path, typer.Option(metavar="DIR", help="Folder that holds the runs.")] = Path("results"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder that holds the records of games.")] = Path("guesses"),
 ) -> None:
     r"""Guess a text symbol by symbol, and see what that says of its entropy (Shannon 1951; Cover & King 1978).
 
@@ -133,26 +132,26 @@ def guess(
         record = guessing.read_guesses(path)
         if record.kind == "model":
             raise UsageError(f"{path} is a model's game, which is always finished")
-        _person(record, path, lines)
+        _person(record, path, enter)
         return
     shared = guessing.read_guesses(guessing.find_guesses(same, out)) if same is not None else None
     if model is not None:
         if gamble:
             raise UsageError("--gamble is for people: a model's bets are its probabilities, and always in its record")
         place = {"start": passage, "seed": seed, "length": length, "context": context}
-        _model(model, shared, place, device, runs, out, json)
+        _model(model, shared, place, device.value, runs, out, json)
         return
     if shared is not None:
         record = guessing.same_passage(shared, player, gamble=gamble)
     else:
         record = guessing.opened(
-            source, fractions=split, reduction=alphabet.value, start=passage, seed=seed, length=length,
-            context=context, player=player, gamble=gamble,
+            source, fractions=split, encoding=encoding, text_field=text_field, reduction=alphabet.value, start=passage,
+            seed=seed, length=length, context=context, player=player, gamble=gamble,
         )  # fmt: skip
-    _person(record, guessing.record_path(out, record), lines)
+    _person(record, guessing.record_path(out, record), enter)
 
 
-def _person(record: GuessRecord, path: Path, lines: bool) -> None:
+def _person(record: GuessRecord, path: Path, enter: bool) -> None:
     """Play in the terminal until the passage is found or the guesser stops; every guess is kept in `path`."""
     from lmbench.cli import _guessing as screens
     from lmbench.pipeline.guessing import write_guesses
@@ -171,7 +170,7 @@ def _person(record: GuessRecord, path: Path, lines: bool) -> None:
     try:
         if record.gamble:
             screens.gamble(game, fold, save)
-        elif not lines and screens.one_key(record.alphabet):
+        elif not enter and screens.one_key(record.alphabet):
             with screens.single_keys() as key:
                 screens.play(game, screens.Keys(key, fold), save)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from types import ModuleType
 from typing import Annotated
@@ -47,8 +48,15 @@ def make_app() -> typer.Typer:
 
     for module in commands():
         [export] = module.__all__
-        app.command(export, rich_help_panel=module.PANEL)(guarded(getattr(module, export)))
+        command = getattr(module, export)
+        app.command(export, help=unfolded(command.__doc__), rich_help_panel=module.PANEL)(guarded(command))
     return app
+
+
+def unfolded(docstring: str) -> str:
+    """Each paragraph in one line, which the help breaks where the terminal ends; what is indented stays as it is."""
+    paragraphs = inspect.cleandoc(docstring).split("\n\n")
+    return "\n\n".join(each if each.startswith(" ") else each.replace("\n", " ") for each in paragraphs)
 
 
 def _version(asked: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lmbench.cli._listing import Json, Name, show
+from lmbench.cli._listing import Name, show
+from lmbench.cli._options import Json
 
 __all__ = ["models"]
 

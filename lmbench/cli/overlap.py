@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmbench.cli._options import Encoding, Quiet, RunName, RunsFolder, TextField
 from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ _SHOWN = 72  # characters of a passage
 
 
 def overlap(
-    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")],
+    run: RunName,
     file: Annotated[str, typer.Argument(metavar="FILE", help="The text: a file, a folder, or - for standard input.")],
+    encoding: Encoding = None,
+    text_field: TextField = "text",
     words: Annotated[
         bool, typer.Option("--words", help="Count words, as the Creativity Index is defined, not the run's tokens.")
     ] = False,
@@ -32,8 +35,8 @@ def overlap(
     last: Annotated[int, typer.Option("--to", min=1, max=100, help="Last L of the Creativity Index.")] = 12,
     top: Annotated[int, typer.Option(min=0, help="How many of the longest matches to show.")] = 5,
     json: Annotated[bool, typer.Option("--json", help="JSON on standard output, with every match length.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+    quiet: Quiet = False,
+    out: RunsFolder = Path("results"),
 ) -> None:
     """Compare a text with the training text of a run: the longest matches, n-gram novelty, the Creativity Index.
 
@@ -60,7 +63,8 @@ def overlap(
     tokenizer = load_tokenizer(folder / "tokenizer")
     with shown_on(sys.stderr, quiet) as (progress, _):
         lines = bool(record.plan.get("lines"))
-        text = open_source(file, lines=lines, cache=default_cache(), progress=progress).text
+        options: dict[str, Any] = {"lines": lines, "encoding": encoding, "text_field": text_field}
+        text = open_source(file, cache=default_cache(), progress=progress, **options).text
         index = pipeline.training_index(folder, progress)
         span = (first, last)
         found = compare(index, tokenizer, text, progress, words=words, novelty=novelty, span=span, most=top)

@@ -8,18 +8,23 @@ from typing import Annotated
 
 import typer
 
+from lmbench.cli._options import RunName, RunsFolder
+
 __all__ = ["report"]
 
 PANEL = "Look at a run"
 
 
 def report(
-    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")] = "latest",
+    run: RunName = "latest",
     json: Annotated[bool, typer.Option("--json", help="The record instead of the report.")] = False,
     html: Annotated[bool, typer.Option("--html", help="Write report.html and its figures anew.")] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+    out: RunsFolder = Path("results"),
 ) -> None:
     """Print the report of a run.
+
+    It is what lmbench run printed: the table of models and estimates, notes on them, and the protocol that the figures
+    depend on. The page report.html in the run's folder has the pictures too.
 
     [bold]Example[/bold]
 

@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmbench.cli._options import (
+    OUTPUT,
+    TEXT,
+    Device,
+    DeviceName,
+    EachLine,
+    Encoding,
+    Quiet,
+    Seed,
+    TestText,
+    TextField,
+)
 from lmbench.cli._progress import Lines, shown_on
-from lmbench.cli._text import TEXT, EachLine, Encoding, TextField
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.training.budget import SECONDS
 
@@ -24,14 +35,8 @@ __all__ = ["run"]
 
 PANEL = "Run"
 
-_WHAT, _BUDGET, _OUTPUT = "What is compared", "Machine and budget", "Output"
+_WHAT, _BUDGET = "What is compared", "Budget of a net"
 _WITH_RESUME = ("resume", "device", "out", "json", "quiet", "debug")
-
-
-class Device(StrEnum):
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 class Protocol(StrEnum):
@@ -55,17 +60,16 @@ def run(
     source: Annotated[
         str,
         typer.Argument(
+            metavar="SOURCE",
             help="A corpus (see lmbench corpora), a path (text, folder, .jsonl, .parquet, each also .gz .xz .zst "
-            ".bz2), hf:owner/name\\[:config], or - for standard input."
+            ".bz2), hf:owner/name\\[:config], or - for standard input.",
         ),
     ] = "python-docs",
     valid: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="Validation text. [dim]\\[cut from SOURCE][/]", rich_help_panel=TEXT),
     ] = None,
-    test: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Test text. [dim]\\[cut from SOURCE][/]", rich_help_panel=TEXT)
-    ] = None,
+    test: TestText = None,
     split: Annotated[
         str | None,
         typer.Option(
@@ -77,9 +81,13 @@ def run(
     ] = None,
     lines: EachLine = False,
     encoding: Encoding = None,
-    errors: Annotated[Errors, typer.Option(help="What to do with bytes that are no text.", rich_help_panel=TEXT)] = (
-        Errors.STRICT
-    ),
+    errors: Annotated[
+        Errors,
+        typer.Option(
+            help="Bytes that are no text: strict stops, replace puts � in their place, ignore leaves them out.",
+            rich_help_panel=TEXT,
+        ),
+    ] = Errors.STRICT,
     text_field: TextField = "text",
     tokenizer: Annotated[
         str, typer.Option(metavar="SPEC", help="Tokenizer, see lmbench tokenizers.", rich_help_panel=_WHAT)
@@ -118,12 +126,11 @@ def run(
             rich_help_panel=_WHAT,
         ),
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where to compute.", rich_help_panel=_BUDGET)] = Device.AUTO,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.", rich_help_panel=_BUDGET)] = 0,
     train_seconds: Annotated[
         float | None,
         typer.Option(
-            help=f"Time to train each net. [dim]\\[{SECONDS['cpu']:g}, on a GPU {SECONDS['cuda']:g}][/]",
+            help="Seconds to train each net for; of several limits the one that is reached first ends it. "
+            f"[dim]\\[{SECONDS['cpu']:g}, on a GPU {SECONDS['cuda']:g}, where no limit is given][/]",
             rich_help_panel=_BUDGET,
         ),
     ] = None,
@@ -151,22 +158,22 @@ def run(
             rich_help_panel=_WHAT,
         ),
     ] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the run's folder.", rich_help_panel=_OUTPUT)] = (
-        Path("results")
-    ),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder that the run's folder is made in.", rich_help_panel=OUTPUT)
+    ] = Path("results"),
     resume: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN", help="Go on with an interrupted run: its folder, or latest.", rich_help_panel=_OUTPUT
+            metavar="RUN", help="Go on with an interrupted run: its folder, or latest.", rich_help_panel=OUTPUT
         ),
     ] = None,
+    device: DeviceName = Device.AUTO,
+    seed: Seed = 0,
     json: Annotated[
         bool,
-        typer.Option(
-            "--json", help="The record on standard output, all else on standard error.", rich_help_panel=_OUTPUT
-        ),
+        typer.Option("--json", help="The record on standard output, all else on standard error."),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_OUTPUT)] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Fit models and estimate the entropy on one text, and compare.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmbench.cli._options import Device, DeviceName, Json, Quiet, RunName, RunsFolder
 from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ PANEL = "Look at a run"
 
 
 def shannon(
-    run: Annotated[str, typer.Argument(help="A run: its folder, a unique part of its name, or latest.")] = "latest",
+    run: RunName = "latest",
     model: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A model of the run; repeat for more. [dim]\\[all of them][/]"),
+        typer.Option(metavar="MODEL", help="A model of the run; repeat for more. [dim]\\[all of them][/]"),
     ] = None,
     contexts: Annotated[
         str | None,
@@ -34,10 +35,13 @@ def shannon(
         ),
     ] = None,
     positions: Annotated[int, typer.Option(min=1, help="How many test tokens are guessed at each length.")] = 2000,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where runs are.")] = Path("results"),
+    ranks: Annotated[
+        bool, typer.Option("--ranks", help="Also what share of the tokens was found at guess 1, 2, ...")
+    ] = False,
+    device: DeviceName = Device.AUTO,
+    json: Json = False,
+    quiet: Quiet = False,
+    out: RunsFolder = Path("results"),
 ) -> None:
     """Play Shannon's prediction game with the models of a run: bounds of the entropy against context length.
 
@@ -71,7 +75,7 @@ def shannon(
             raise UsageError(f"{row.model} has tokens of its own: it cannot be asked for the run's next token")
     lengths = None if contexts is None else _lengths(contexts)
     with shown_on(sys.stderr, quiet) as (progress, _):
-        made = play(folder, record, rows, lengths, positions, resolve_device(device), progress)
+        made = play(folder, record, rows, lengths, positions, resolve_device(device.value), progress)
     names = {item.model for item in made}
     others = [item for item in record.shannon if item.model not in names]
     kept = [item for item in others if same_tokens(item, made[0])]
@@ -88,7 +92,7 @@ def shannon(
         content = [item.model_dump(mode="json") for item in made]
         sys.stdout.write(json_.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
         return
-    _show(made, record)
+    _show(made, record, ranks)
     typer.echo(f"\nkept in {folder} (record.json, report.html)", err=True)
 
 
@@ -112,21 +116,32 @@ def _keep(folder: Path, record: Record) -> None:
     os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
 
 
-def _show(made: list[Shannon], record: Record) -> None:
+def _show(made: list[Shannon], record: Record, ranks: bool) -> None:
     from rich.text import Text
 
+    from lmbench.report.ranks import rank_table
     from lmbench.report.screen import console_for
-    from lmbench.report.section.shannon import table_of
+    from lmbench.report.section.base import bullets
+    from lmbench.report.section.shannon import HEADERS, fitting, table_of
 
     console = console_for(sys.stdout)
+    shown = fitting(made, console.width)
     for index, item in enumerate(made):
         if index:
             console.print()
         console.print(Text(item.model, style="bold"))
-        console.print(table_of(item))
-        for note in item.notes:
-            console.print(Text(f"· {note}"))
+        console.print(table_of(item, shown))
+        if ranks:
+            console.print(Text("\nfound at guess ..., in per cent, by tokens known"))
+            console.print(rank_table(item))
+        if item.notes:
+            console.print(bullets(item.notes, console.width))
     console.print()
     unit = "character" if made[0].characters_per_token else "token"
     asked = f"{made[0].positions:,} tokens of the test text of {record.card.corpus}, the same for all"
-    console.print(Text(f"bits per {unit}; lower and upper bound with 95 % intervals; {asked}"))
+    about = "lower, upper: bounds of the entropy by the ranks of the right guesses, with 95 % intervals"
+    own = "first guess: share of tokens found at once; guesses: how many it took on average"
+    console.print(Text(f"bits per {unit}; {about}; {own}; {asked}"))
+    left = dict.fromkeys(header for place, header in enumerate(HEADERS) if place not in shown)
+    if left:
+        console.print(Text(f"no room for: {', '.join(left)}; widen the terminal or see report.html", style="dim"))

@@ -9,8 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmbench.cli._options import (
+    MEASURED,
+    OUTPUT,
+    EachLine,
+    Encoding,
+    Quiet,
+    Seed,
+    Source,
+    TextField,
+    Unit,
+    UnitTokenizer,
+)
 from lmbench.cli._progress import shown_on
-from lmbench.cli._text import EachLine, Encoding, TextField, Unit
 
 if TYPE_CHECKING:
     from lmbench.corpus import Corpus
@@ -21,32 +32,29 @@ __all__ = ["structure"]
 
 PANEL = "Run"
 
-_WHAT, _OUTPUT = "What is measured", "Output"
-
 
 def structure(
-    source: Annotated[str, typer.Argument(help="A text, as for lmbench run.")] = "python-docs",
+    source: Source = "python-docs",
     lines: EachLine = False,
     encoding: Encoding = None,
     text_field: TextField = "text",
-    unit: Annotated[Unit, typer.Option(help="The symbols at a distance.", rich_help_panel=_WHAT)] = Unit.CHAR,
-    tokenizer: Annotated[
-        str, typer.Option(metavar="SPEC", help="Tokenizer of --unit token.", rich_help_panel=_WHAT)
-    ] = "bpe",
+    unit: Annotated[Unit, typer.Option(help="The symbols at a distance.", rich_help_panel=MEASURED)] = Unit.CHAR,
+    tokenizer: UnitTokenizer = "bpe",
     model: Annotated[
         str,
         typer.Option(
-            metavar="SPEC", help="The model whose loss against data is measured; none for none.", rich_help_panel=_WHAT
+            metavar="SPEC",
+            help="Model whose loss against data is measured; none for none.",
+            rich_help_panel=MEASURED,
         ),
     ] = "ngram(order=5)",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all that is random.", rich_help_panel=_WHAT)] = 0,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the measurement's folder.", rich_help_panel=_OUTPUT)
+        Path,
+        typer.Option(metavar="DIR", help="Folder that the measurement's folder is made in.", rich_help_panel=OUTPUT),
     ] = Path("results"),
-    json: Annotated[
-        bool, typer.Option("--json", help="structure.json on standard output.", rich_help_panel=_OUTPUT)
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel=_OUTPUT)] = False,
+    seed: Seed = 0,
+    json: Annotated[bool, typer.Option("--json", help="structure.json on standard output.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure the long-range structure of a text: mutual information at a distance, Zipf, Heaps, scaling exponents.
 
@@ -65,6 +73,7 @@ def structure(
     from lmbench.corpus import default_cache, open_source
     from lmbench.record import finite
     from lmbench.report import draw
+    from lmbench.report import format as form
     from lmbench.report.structure import figure, page
 
     spec = _model(model)
@@ -75,13 +84,14 @@ def structure(
     facts: dict[str, Any] = {"corpus": corpus.name, "source": source, "text_hash": corpus.text.hash, "seed": seed}
     facts |= {"tokenizer": tokenizer if unit is Unit.TOKEN else None}
     content = json_.dumps(finite({**facts, **found.json()}), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    folder = store.create_folder(out, store.now().date().isoformat(), f"{corpus.name}-structure", content)
-    lead = f"{corpus.text.characters:,} characters, {len(corpus.text.starts):,} documents; unit {unit.value}"
+    documents = form.counted(len(corpus.text.starts), "document")
+    lead = f"{corpus.text.characters:,} characters, {documents}; unit {unit.value}"
     files = {
         "structure.json": content.encode(),
         "structure.html": page(found, corpus.name, lead).encode(),
         "structure.png": draw.png(figure(found), f"Long-range structure: {corpus.name}"),
     }
+    folder = store.create_folder(out, store.now().date().isoformat(), f"{corpus.name}-structure", content)
     for name, data in files.items():
         with store.atomic(folder / name) as handle:
             handle.write(data)

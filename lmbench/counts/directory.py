@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from lmbench.counts.arrays import flatnonzero, repeated, replace_, widened
 from lmbench.counts.compact import Pointer
-from lmbench.counts.parallel import chunks, over_chunks
+from lmbench.counts.parallel import chunks, over_parts
 
 _SHIFT = 3
 _SPREAD_BITS = 15
@@ -91,5 +92,13 @@ def _starts(tokens: Tensor, first: Pointer, spread: Tensor) -> Tensor:
         begins = counts.cumsum(0) - counts + ahead.index_select(0, owner)
         starts.index_copy_(0, entries, begins.to(torch.int32))
 
-    over_chunks(fill, len(first) - 1, tokens.device)
+    over_parts(fill, _parts(first[:], size), tokens.device)
     return starts
+
+
+def _parts(first: Tensor, size: int) -> list[slice]:
+    """The nodes in parts of no more than a chunk, whose children, `size` in all, are about one chunk at most too."""
+    nodes, device = len(first) - 1, first.device
+    begins = torch.tensor([chunk.start for chunk in chunks(size, device)], dtype=first.dtype, device=device)
+    edges = {*torch.searchsorted(first, begins).tolist(), *(chunk.start for chunk in chunks(nodes, device)), nodes}
+    return [slice(start, stop) for start, stop in pairwise(sorted(edges))]

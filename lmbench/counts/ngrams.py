@@ -22,15 +22,16 @@ from lmbench.counts.windows import Windows, sorted_windows
 from lmbench.errors import LmbenchError
 from lmbench.tokens import Tokens
 
+MAX_ORDER = 32
 MOST_TOKENS = (1 << 31) - (1 << 22)  # counts, nodes and places are 32-bit numbers, with room to step beyond the last
 
 
 def stream(ids: NDArray[np.integer[Any]], end_of_text: int, device: str = "cpu") -> Tensor:
     """[n + 1] int32: the end-of-text id, which is the first document's context, then the text."""
-    narrow = np.empty(len(ids) + 1, dtype=np.int32)
-    narrow[0] = end_of_text
-    narrow[1:] = ids
-    return torch.from_numpy(narrow).to(device)
+    text = np.empty(len(ids) + 1, dtype=np.int32)
+    text[0] = end_of_text
+    text[1:] = ids
+    return torch.from_numpy(text).to(device)
 
 
 class NgramCounts:
@@ -66,9 +67,7 @@ class NgramCounts:
         self.raw[0][self.end_of_text] -= 1  # the context that the first document begins with
         self.kept: list[Tensor] | None = None  # [m] bool per order, where some n-grams are to be pruned
         self.continuation = [level.continuation for level in levels[:-1]]
-        for k in range(1, order - 1):
-            initial = self.initial(k + 1)
-            self.continuation[k][initial] = self.raw[k][initial]
+        self._keep_initial()
         # where a window stands in the sorted list, and the node there of each order: what `suffixes` needs
         self._slots = torch.empty(len(text), dtype=torch.int32, device=device)
         if order > 2:
@@ -80,6 +79,12 @@ class NgramCounts:
             over_chunks(place, len(text), text.device)
         self._places = [level.places for level in levels]
         self._nodes = [level.nodes for level in levels]
+
+    def _keep_initial(self) -> None:
+        """N-grams that begin a document have no left neighbours: their continuation count is their count."""
+        for k in range(1, self.order - 1):
+            initial = self.initial(k + 1)
+            self.continuation[k][initial] = self.raw[k][initial]
 
     @property
     def device(self) -> torch.device:

@@ -23,8 +23,8 @@ def recent_counts(tokens: Tokens, order: int, window: int) -> tuple[Ints, Ints]:
     ids = np.asarray(tokens.ids, dtype=np.int64)
     length = len(ids)
     places = np.arange(length)
-    start = np.repeat(tokens.documents, tokens.ends - tokens.documents)
-    low = np.maximum(start, places - window)
+    before = tokens.places
+    low = places - np.minimum(before, window)
     seen = np.zeros((order, length), dtype=np.int64)
     total = np.zeros((order, length), dtype=np.int64)
     total[0] = places - low
@@ -32,13 +32,13 @@ def recent_counts(tokens: Tokens, order: int, window: int) -> tuple[Ints, Ints]:
     codes = ids
     for k in range(2, order + 1):
         # where a k-gram would reach into the document before, nothing is asked and nothing counts
-        inside = np.flatnonzero(places - start >= k - 1)
+        inside = np.flatnonzero(before >= k - 1)
         if len(inside) == 0:
             break
-        before = codes[inside - 1]
-        total[k - 1, inside] = _earlier(before, inside, low[inside] + k - 1)
+        contexts = codes[inside - 1]
+        total[k - 1, inside] = _earlier(contexts, inside, low[inside] + k - 1)
         codes = np.zeros(length, dtype=np.int64)
-        codes[inside] = np.unique(before * len(tokens.vocabulary) + ids[inside], return_inverse=True)[1]
+        codes[inside] = np.unique(contexts * len(tokens.vocabulary) + ids[inside], return_inverse=True)[1]
         seen[k - 1, inside] = _earlier(codes[inside], inside, low[inside] + k - 1)
     return seen, total
 

@@ -8,7 +8,6 @@ piece. Files are where Python's `tempfile` puts them: TMPDIR says where.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import weakref
@@ -22,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lmbench import machine
 from lmbench.counts.arrays import narrow
 from lmbench.counts.ngrams import MOST_TOKENS, NgramCounts, stream
 from lmbench.counts.parallel import chunks
@@ -42,24 +42,13 @@ def count_ngrams(tokens: Tokens, order: int, device: str, progress: Progress, me
         if memory is not None:
             allowed = min(allowed, memory)
         elif device == "cpu":
-            allowed = min(allowed, free_memory() // 2)
+            allowed = min(allowed, machine.free_memory() // 2)
         if device != "cpu" or len(tokens) > MOST_TOKENS or len(tokens) * _bytes_per_token(order) <= allowed:
             counts = NgramCounts(tokens, order, device)
             task.advance(len(tokens))
             return counts
         shard = max(1, allowed // _bytes_per_token(order), len(tokens) // _MOST_SHARDS)
         return ShardedCounts(tokens, order, shard, task)
-
-
-def free_memory() -> int:
-    """Bytes of memory that can be had now: as Linux tells, else half of all, else 8 GB."""
-    try:
-        table = Path("/proc/meminfo").read_text(encoding="ascii")
-        return int(table.split("MemAvailable:")[1].split()[0]) * 1024
-    except (OSError, IndexError, ValueError):
-        names = getattr(os, "sysconf_names", {})
-        known = "SC_PHYS_PAGES" in names
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 if known else 8 << 30
 
 
 def _bytes_per_token(order: int) -> int:
@@ -95,9 +84,7 @@ class ShardedCounts(NgramCounts):
             torch.bincount(self._suffix_nodes[k], minlength=self.trie.size(k + 1)).to(torch.int32)
             for k in range(order - 1)
         ]
-        for k in range(1, order - 1):
-            initial = self.initial(k + 1)
-            self.continuation[k][initial] = self.raw[k][initial]
+        self._keep_initial()
 
     def suffixes(self, order: int, part: slice) -> Tensor:
         return self._suffix_nodes[order - 2][part]

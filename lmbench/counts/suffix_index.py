@@ -21,16 +21,18 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.counts.bisection import Ints, bisect, end_of_run
-from lmbench.counts.suffix_array import Slots, sort_suffixes
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Ids, Tokens
+
+if TYPE_CHECKING:
+    from lmbench.counts.suffix_array import Slots
 
 _FORMAT = 1
 _INDEX = "index.json"
@@ -70,6 +72,8 @@ class SuffixIndex:
 
         O(n log n) a round, and a round for each doubling of the longest repeat: text of one symbol is no exception.
         """
+        from lmbench.counts.suffix_array import sort_suffixes  # torch, which an index that is read does without
+
         end = tokens.vocabulary.end_of_text
         text = np.empty(len(tokens) + 1, dtype=tokens.vocabulary.dtype)
         text[0], text[1:] = end, tokens.ids

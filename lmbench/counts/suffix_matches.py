@@ -7,7 +7,7 @@ join is a bisection, so that a passage copied word for word costs the logarithm 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,7 @@ class Matches:
             try:
                 level = next(levels)
             except StopIteration as done:
-                survivors: tuple[Ints, Ints, Ints] = done.value
+                survivors = done.value
                 break
             assert isinstance(level.depth, int)
             matched = level.child_low < level.child_high
@@ -80,7 +80,7 @@ class Matches:
             lengths[deep.starts] = deep.lengths
         return lengths
 
-    def _shallow(self) -> Any:
+    def _shallow(self) -> Generator[Level, None, tuple[Ints, Ints, Ints]]:
         """Yields the levels up to `limit`; returns starts and runs of the matches of `limit` + 1 tokens."""
         index, text = self.index, self.text
         size = len(text)

@@ -17,11 +17,9 @@ from lmbench.entropy._symbols import Symbols, show_sorting, symbols_of
 from lmbench.entropy.base import Estimator
 from lmbench.entropy.corrections.miller_madow import MillerMadow
 from lmbench.errors import LmbenchError
-from lmbench.model import models
-from lmbench.model.base import Model
 from lmbench.progress import Progress, Silent
 from lmbench.runtime import Runtime
-from lmbench.score.prequential import Learner, block_bounds, prequential_code
+from lmbench.score.prequential import block_bounds, learner, prequential_code
 from lmbench.spec import Spec
 from lmbench.tokens import Tokens
 
@@ -30,7 +28,8 @@ Floats = NDArray[np.float64]
 _SHORTEST = 500  # symbols: a code that has learnt from fewer has its own start to tell of, not the source
 _PER_DOUBLING = 2  # blocks of the prequential code
 _SPANS = 20  # of a block, drawn again with replacement
-_SHUFFLED = 200  # spans of a text that are put into another order
+_SHUFFLED = 200  # spans of a text that are put into another order; more where they would be longer than
+_LONGEST = 10_000  # symbols, so that the first points of the curve are of a large text's many books, too
 _PIECES = 8  # of a text, each compressed for itself
 _FEWEST_PIECES = 4
 _NET_SECONDS = 60.0  # to train a net, all blocks together
@@ -93,8 +92,11 @@ def conditional_entropies(symbols: Symbols, order: int, coverage: float, progres
 
 
 def shuffled_spans(text: Tokens, seed: int) -> Tokens:
-    """200 spans of equal length in an order drawn at random, each a document of its own; fewer in a short text."""
-    spans = max(1, min(_SHUFFLED, len(text) // _SHORTEST))
+    """Spans of equal length in an order drawn at random, each a document of its own.
+
+    There are 200; fewer in a text that is shorter than 100,000 symbols, more in one of over 2,000,000.
+    """
+    spans = max(1, min(max(_SHUFFLED, len(text) // _LONGEST), len(text) // _SHORTEST))
     bounds = np.arange(spans + 1) * len(text) // spans
     order = np.random.default_rng(seed).permutation(spans)
     ids = np.concatenate([text.ids[bounds[span] : bounds[span + 1]] for span in order])
@@ -115,7 +117,8 @@ def prequential_rates(spec: Spec, text: Tokens, progress: Progress, seed: int = 
     symbols = symbols_of(text)
     text = shuffled_spans(text, seed)
     bounds = block_bounds(len(text), _PER_DOUBLING * max(1, len(block_bounds(len(text))) - 2) + 1)
-    code = prequential_code(_learner(spec, seed), text, bounds, progress, f"prequential code of {spec}")
+    learn = learner(spec, Runtime(seed=seed, train_seconds=_NET_SECONDS), Silent())
+    code = prequential_code(learn, text, bounds, progress, f"prequential code of {spec}")
     scale = len(text) / max(1, len(symbols)) / math.log(2)  # an end of text without bytes is no symbol
     rng = np.random.default_rng(seed)
     copies = np.zeros((REPLICATES, len(bounds) - 1))
@@ -141,17 +144,6 @@ def prequential_rates(spec: Spec, text: Tokens, progress: Progress, seed: int = 
         len(symbols) / symbols.bytes if symbols.bytes else None,
         about,
     )
-
-
-def _learner(spec: Spec, seed: int) -> Learner:
-    def learn(train: Tokens, valid: Tokens, past: Tokens, share: float) -> Model:
-        runtime = Runtime(seed=seed, train_seconds=_NET_SECONDS * share)
-        model: Model = models.make(spec, runtime=runtime).fit(train, valid, Silent())
-        if hasattr(model, "refit"):
-            model.refit(past, Silent())
-        return model
-
-    return learn
 
 
 def compressed_rates(spec: Spec, text: Tokens, progress: Progress, seed: int = 0) -> Curve:

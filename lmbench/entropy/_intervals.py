@@ -13,28 +13,28 @@ _FEWEST_BLOCKS = 8
 _CHUNK = 1 << 20
 
 
-def block_sums(*values: NDArray[np.number[Any]]) -> NDArray[np.float64]:
-    """[blocks, k] sums of k aligned sequences over contiguous blocks of equal length.
+def block_bounds(length: int) -> NDArray[np.int64]:
+    """[blocks + 1] where each of the contiguous blocks of equal length begins, and the end.
 
     There are 50 blocks, or as many as the blocks are long where the sequence is shorter than
     2,500: a block has to outlast the dependence between neighbours for its sum to be nearly
     independent of the next one's.
     """
-    length = len(values[0])
-    return block_sums_at(np.arange(length), length, *values)
+    blocks = max(1, min(_MOST_BLOCKS, int(length**0.5)))
+    return -(-np.arange(blocks + 1) * length // blocks)
 
 
 def block_sums_at(
     positions: NDArray[np.integer[Any]], length: int, *values: NDArray[np.number[Any]]
 ) -> NDArray[np.float64]:
-    """[blocks, k] the same for values that stand at `positions` of a sequence of `length`, in any order."""
-    blocks = max(1, min(_MOST_BLOCKS, int(length**0.5)))
-    sums = np.zeros((blocks, len(values)))
+    """[blocks, k] the sums over the blocks of k columns of values, which stand at `positions`, in any order."""
+    bounds = block_bounds(length)
+    sums = np.zeros((len(bounds) - 1, len(values)))
     for start in range(0, len(positions), _CHUNK):
         chunk = slice(start, start + _CHUNK)
-        block = positions[chunk].astype(np.int64) * blocks // max(1, length)
+        block = positions[chunk].astype(np.int64) * len(sums) // max(1, length)
         for column, value in enumerate(values):
-            sums[:, column] += np.bincount(block, value[chunk], minlength=blocks)
+            sums[:, column] += np.bincount(block, value[chunk], minlength=len(sums))
     return sums
 
 

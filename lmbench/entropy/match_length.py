@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.counts.matches import longest_earlier_matches
-from lmbench.entropy._intervals import block_sums, jackknife_interval
+from lmbench.entropy._intervals import block_bounds, jackknife_interval
 from lmbench.entropy._matches import earlier_matches
 from lmbench.entropy._symbols import Symbols, show_sorting, symbols_of
 from lmbench.entropy.base import Estimate, Unit
@@ -79,10 +80,12 @@ class MatchLength:
                 matches = earlier_matches(symbols.ids, show_sorting(task))
             else:
                 matches = longest_earlier_matches(symbols.ids, self.window, show_sorting(task))
-        lengths = matches[first:] + 1
-        before = np.full(len(lengths), self.window) if self.window else np.arange(first, len(symbols))
-        columns = self._columns(lengths, np.log2(before))
-        sums = block_sums(*columns)
+        blocks = block_bounds(len(symbols) - first)
+        doubled = [1 << power for power in range(3, int(blocks[-1]).bit_length())]
+        ends = np.unique([*blocks, *doubled])
+        ends = ends[ends <= blocks[-1]]
+        totals = self._totals(matches, first, ends)
+        sums = np.diff(totals[np.searchsorted(ends, blocks)], axis=0)
         bits = float(self._rate(sums.sum(axis=0)))
         if not 0.0 <= bits < np.inf:
             raise LmbenchError("matches do not grow longer with the text before them; take average=lengths or rates")
@@ -91,19 +94,40 @@ class MatchLength:
         note = (
             f"mean match of {matches[first:].mean():.2f} symbols, {reach}, {_HOW[self.average]}, {len(symbols):,} "
             f"symbols of training and test text; {_CONVERGES[self.average]}; interval: block jackknife, the spread "
-            "without the bias"
+            f"without the bias{self._repeats(matches[first:])}"
         )
-        curve = self._curve(columns, first, symbols)
+        parts = np.isin(ends, [*doubled, blocks[-1]])
+        curve = self._curve(totals[parts], ends[parts] + first, symbols)
         elapsed = time.perf_counter() - started
         name = "match length, slope" if self.average == "slope" else "match length"
         return [symbols.estimate(f"{name} ({self.unit})", bits, interval, note, elapsed, curve)]
 
-    def _columns(self, lengths: NDArray[np.int64], log: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """Sequences whose sums `_rate` is a function of."""
-        ones = np.ones(len(lengths))
-        if self.average == "slope":
-            return [ones, log, lengths.astype(np.float64), log * log, log * lengths]
-        return [ones, lengths / log if self.average == "lengths" else log / lengths]
+    def _repeats(self, matches: NDArray[np.int64]) -> str:
+        """A clause on passages that stand in the text twice, where they weigh in an average of lengths."""
+        least = 10 * int(np.median(matches)) + 10
+        long = matches[matches >= least]
+        share = long.sum() / max(1, matches.sum())
+        if self.average == "rates" or share < 0.05:
+            return ""
+        return (
+            f"; {len(long) / len(matches):.2%} of the matches are of {least:,} symbols or more, the longest of "
+            f"{matches.max():,}, and make up {share:.0%} of all lengths: passages that the text holds twice pull the "
+            "figure down, least so with average=rates"
+        )
+
+    def _totals(self, matches: NDArray[np.int64], first: int, ends: NDArray[np.int64]) -> NDArray[np.float64]:
+        """[e, k] sums, that `_rate` is a function of, over the places from `first` to `first` + each of `ends`, which
+        ascend from 0."""
+        pieces = [np.zeros(5 if self.average == "slope" else 2)]
+        for start, stop in pairwise((ends + first).tolist()):
+            lengths = matches[start:stop] + 1
+            log = np.log2(np.full(stop - start, self.window) if self.window else np.arange(start, stop))
+            if self.average == "slope":
+                pieces.append(np.array([len(log), log.sum(), lengths.sum(), log @ log, log @ lengths]))
+            else:
+                rates = lengths / log if self.average == "lengths" else log / lengths
+                pieces.append(np.array([len(log), rates.sum()]))
+        return np.cumsum(pieces, axis=0)
 
     def _rate(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         """[...] bits per symbol from [..., k] sums; infinite or negative where matches do not grow."""
@@ -114,15 +138,11 @@ class MatchLength:
                 return np.asarray((count * xx - x * x) / (count * xy - x * y))
             return np.asarray(count / rest[0] if self.average == "lengths" else rest[0] / count)
 
-    def _curve(self, columns: list[NDArray[np.float64]], first: int, symbols: Symbols) -> dict[str, Any]:
+    def _curve(self, totals: NDArray[np.float64], read: NDArray[np.int64], symbols: Symbols) -> dict[str, Any]:
         """The estimate from the first part of the text alone, for parts that double; none where it has no value."""
-        length = len(columns[0])
-        counts = [1 << power for power in range(3, length.bit_length())]
-        read = [*(count for count in counts if count < length), length]
-        totals = np.stack([np.cumsum(column)[np.array(read) - 1] for column in columns], axis=1)
         bits = [value if 0.0 <= value < np.inf else None for value in self._rate(totals).tolist()]
         return {
-            "symbols": [count + first for count in read],
+            "symbols": read.tolist(),
             "bits_per_token": bits,
             "bits_per_character": [None if value is None else symbols.per_character(value) for value in bits],
         }

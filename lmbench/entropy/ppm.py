@@ -91,6 +91,8 @@ class Ppm:
             f"{'training and test text' if code == 'online' else 'test text'} given {given}, "
             f"order {self.order}, {memory:,} MiB"
         )
+        if known.bytes:
+            note += "; it goes on learning from the test text, as only adaptive models do"
         if memory < wanted:
             note += "; more memory might have been needed, and when it is full PPMd forgets everything"
         return Estimate(

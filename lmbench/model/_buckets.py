@@ -50,8 +50,7 @@ class Buckets:
         """[n] the bucket of each token."""
         if self.model is not None:
             return _matched(*longest_contexts(self.model, tokens.ids))[:-1]
-        places = np.arange(len(tokens)) - np.repeat(tokens.documents, tokens.ends - tokens.documents)
-        return self._of_places(places)
+        return self._of_places(tokens.places)
 
     def after(self, context: NDArray[np.integer[Any]]) -> int:
         """The bucket of the token after `context`, the ids of a document so far."""

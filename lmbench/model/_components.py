@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lmbench.errors import LmbenchError
 from lmbench.model import models
-from lmbench.model.base import Model
+from lmbench.model.base import Model, Refittable
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec, parse
@@ -35,7 +35,7 @@ def fit_component(model: Model, spec: Spec, train: Tokens, valid: Tokens, progre
 
 def refit_component(model: Model, train: Tokens, progress: Progress) -> bool:
     """Count anew with the settings it chose, if it can; whether it could."""
-    if not hasattr(model, "refit"):
+    if not isinstance(model, Refittable):
         return False
     model.refit(train, progress)
     return True

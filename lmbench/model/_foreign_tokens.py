@@ -49,7 +49,6 @@ def read(tokens: Tokens, tokenizer: Tokenizer, end: int, size: int, name: str) -
             f"{name} predicts the text itself, of which the tokens of this run have lost some; "
             "use --tokenizer byte, char or bpe"
         )
-    ends_with_id = tokens.vocabulary.tokens[tokens.vocabulary.end_of_text] == b""
     ids: list[NDArray[np.uint32]] = []
     places: list[NDArray[np.int64]] = []
     starts: list[int] = []
@@ -63,7 +62,7 @@ def read(tokens: Tokens, tokenizer: Tokenizer, end: int, size: int, name: str) -
             begin = int(tokens.documents[document])
             found = np.array(encoded.ids, dtype=np.uint32)
             at = begin + _last_bytes(encoded, text, np.cumsum(tokens.vocabulary.byte_lengths[own]))
-            if ends_with_id and len(own) and own[-1] == tokens.vocabulary.end_of_text:
+            if not tokens.vocabulary.lines and len(own) and own[-1] == tokens.vocabulary.end_of_text:
                 found = np.append(found, np.uint32(end))
                 at = np.append(at, begin + len(own) - 1)
             if not len(found):  # part of a document, cut before its first token

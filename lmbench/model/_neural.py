@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.model._of_net import OfNet
 from lmbench.model.base import ModelCard
 from lmbench.net import nets
 from lmbench.net._sizing import blueprint, widest
@@ -33,7 +34,6 @@ from lmbench.training.evaluation import (
     score,
     scoring,
     slide,
-    stride_of,
     window_start,
 )
 from lmbench.training.loop import Loop
@@ -51,7 +51,7 @@ BLOCK = 64  # places that a recurrent net reads at once when asked for the next 
 SHARED = frozenset(field.name for field in fields(Training))
 
 
-class Neural:
+class Neural(OfNet[Net]):
     """A net, trained by the one loop and scored exactly.
 
     `net` is the architecture's name, `options` its own options and those of `Training`. A prediction sees what the
@@ -67,21 +67,9 @@ class Neural:
         self.options = {key: value for key, value in options.items() if key not in SHARED}
         self.card = ModelCard(dtype="float32")
         self.end_of_text = -1
-        self._net: Net | None = None
         self._held: tuple[NDArray[np.int64], NetState] = (np.empty(0, np.int64), ())
         if self.runtime.device == "cuda" and not torch.cuda.is_available():
             raise LmbenchError(f"{net}: there is no GPU that torch can use here; give --device cpu")
-
-    @property
-    def net(self) -> Net:
-        if self._net is None:
-            raise RuntimeError("a net is fitted or loaded before it is asked")
-        return self._net
-
-    @property
-    def stride(self) -> int | None:
-        """How far the window slides; None where a state is carried through each document."""
-        return stride_of(self.net, self.training.stride)
 
     def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
         """Train within the runtime's budget (a default one of about a minute), keep the weights of least validation

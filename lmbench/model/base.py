@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,6 +94,7 @@ class Model(Protocol):
         """Read what `save` wrote. Raises LmbenchError naming the file where it is not whole."""
 
 
+@runtime_checkable
 class Windowed(Protocol):
     """A model that can be asked what follows a few tokens out of the middle of a document, whatever stood before."""
 
@@ -107,12 +108,12 @@ def window_log_probs(model: Model, windows: NDArray[np.integer[Any]]) -> NDArray
     Any other model is asked one window at a time, as if a document began with it. That is no difference to one
     whose context is no longer than the window.
     """
-    if hasattr(model, "window_log_probs"):
-        found: NDArray[np.float64] = model.window_log_probs(windows)
-        return found
+    if isinstance(model, Windowed):
+        return model.window_log_probs(windows)
     return np.stack([model.next_log_probs(window) for window in windows])
 
 
+@runtime_checkable
 class Refittable(Protocol):
     """A model that can keep its chosen settings and count anew on more text (train + valid)."""
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench.counts.ngrams import MAX_ORDER
 from lmbench.counts.recent import recent_continuations, recent_counts
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model._components import (
@@ -54,8 +55,8 @@ class Cache:
     ) -> None:
         if window < 1:
             raise UsageError(f"cache: window must be at least 1, not {window}")
-        if not 1 <= order <= 32:
-            raise UsageError(f"cache: order must be 1 to 32, not {order}")
+        if not 1 <= order <= MAX_ORDER:
+            raise UsageError(f"cache: order must be 1 to {MAX_ORDER}, not {order}")
         self.base = make_component(model, "model", runtime or Runtime())
         self.spec = model
         self.window = window

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.counts.backoff import BackoffModel, Storage
-from lmbench.counts.ngrams import NgramCounts
+from lmbench.counts.ngrams import MAX_ORDER, NgramCounts
 from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.pruning import count_masks, relative_entropy_pruned, thresholds
 from lmbench.counts.shards import count_ngrams
@@ -25,8 +25,6 @@ from lmbench.spec import Spec, parse
 from lmbench.tokens import Tokens
 
 __all__ = ["Ngram"]
-
-MAX_ORDER = 32
 
 
 class Ngram:

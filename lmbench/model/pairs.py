@@ -29,15 +29,13 @@ from lmbench.tokens import Tokens
 
 __all__ = ["Pairs"]
 
+MOST = 4096  # as a distance
 _UNDISCOUNTED = 0.5  # D where no pair occurs once, or none twice
 _RECOUNTS = 12  # rounds of EM at most in which the mixture's tables are counted anew
 _STEPS = 3  # for its weights in each of them
 _LAST_STEPS = 50
 _GAIN = 1e-4  # nats per validation token for which another round is worth its while
 _BATCH = 1 << 18
-
-
-MOST = 4096
 
 
 class Pairs:

@@ -27,6 +27,7 @@ from lmbench.model._causal import (
     untrained,
 )
 from lmbench.model._foreign_tokens import Reading, read
+from lmbench.model._of_net import OfNet
 from lmbench.model.base import ModelCard
 from lmbench.net.base import in_range
 from lmbench.progress import Progress, Silent
@@ -36,7 +37,7 @@ from lmbench.training.account import account, sentences
 from lmbench.training.budget import Budget
 from lmbench.training.checkpoint import put, tensors_of
 from lmbench.training.device import BATCH
-from lmbench.training.evaluation import log_probs, score, stride_of, validation_windows
+from lmbench.training.evaluation import log_probs, score, validation_windows
 from lmbench.training.loop import Loop
 from lmbench.training.options import Training
 from lmbench.training.parallel import joined
@@ -49,7 +50,7 @@ RATE = {"zero_shot": 0.0, "finetune": 1e-4, "lora": 1e-3, "scratch": 1e-2}
 WEIGHTS = "weights"  # the folder, within the model's own, of weights that were trained here
 
 
-class Pretrained:
+class Pretrained(OfNet[Causal]):
     """A causal language model from the hub or a folder, by its own tokenizer: zero-shot, fine-tuned, or untrained.
 
     What is scored is the text itself, byte for byte: each document is encoded as a whole by the model's own tokenizer
@@ -124,7 +125,6 @@ class Pretrained:
         )
         self.runtime = runtime or Runtime()
         self.card = ModelCard(own_tokens=True, dtype="float32")
-        self._net: Causal | None = None
         self._tokenizer: Any = None
         self._origin: dict[str, str | None] | None = None
 
@@ -132,16 +132,6 @@ class Pretrained:
     def trains(options: Mapping[str, Any]) -> bool:
         """Whether a model with these options is trained when it is fitted."""
         return str(options.get("mode", "zero_shot")) != "zero_shot"
-
-    @property
-    def net(self) -> Causal:
-        if self._net is None:
-            raise RuntimeError("a model is fitted or loaded before it is asked")
-        return self._net
-
-    @property
-    def stride(self) -> int:
-        return stride_of(self.net, self.training.stride) or 1
 
     def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
         """Load it, and train it where `mode` says so, within the runtime's budget; the weights of least validation

@@ -83,6 +83,8 @@ def opened(
     source: str,
     *,
     fractions: str | None = None,
+    encoding: str | None = None,
+    text_field: str = "text",
     reduction: Alphabet = "all",
     start: int | None = None,
     seed: int = 0,
@@ -97,7 +99,9 @@ def opened(
     `start` None: a place drawn by `seed`. The passage is `length` symbols, after up to `context` known ones, within
     one document. Raises UsageError where the text has no such place.
     """
-    corpus = open_source(source, cache=default_cache(), progress=progress or Silent())
+    corpus = open_source(
+        source, encoding=encoding, text_field=text_field, cache=default_cache(), progress=progress or Silent()
+    )
     cut = split(
         corpus.text, fractions or (corpus.manifest.split if corpus.manifest else SPLIT),
         valid=corpus.valid, test=corpus.test,

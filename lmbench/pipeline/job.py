@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -106,11 +106,16 @@ class Plan:
         return replace(self, **paths)
 
     def as_json(self) -> dict[str, Any]:
-        """The plan as JSON values, from which `Plan(**values)` makes it again."""
+        """The plan as JSON values, from which `of` makes it again."""
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         for name in ("models", "estimators"):
             values[name] = [str(spec) for spec in values[name]]
         return values | {name: None if values[name] is None else str(values[name]) for name in _TEXT}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Plan:
+        """The plan that `as_json` put down, as a record has it."""
+        return cls(**values)
 
 
 _TEXT = ("tokenizer", "out", "cache")

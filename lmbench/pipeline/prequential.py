@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from lmbench.errors import LmbenchError
-from lmbench.model import models
-from lmbench.model.base import Model
 from lmbench.pipeline.job import Job
 from lmbench.progress import Progress
 from lmbench.record import Entropy, Record, finite
 from lmbench.runtime import Runtime
-from lmbench.score.prequential import Learner, PrequentialCode, block_bounds, prequential_code
+from lmbench.score.prequential import PrequentialCode, block_bounds, learner, prequential_code
 from lmbench.spec import Spec
 from lmbench.tokens import Tokens, Vocabulary
 
@@ -24,7 +21,7 @@ def code_length_of(job: Job, spec: Spec, progress: Progress) -> list[Entropy]:
     """The row of `spec` under the prequential protocol. Raises LmbenchError where it has no code."""
     text = whole(job.train, job.valid, job.test)
     bounds = block_bounds(len(text), job.plan.blocks)
-    code = prequential_code(_learner(job, spec, progress), text, bounds, progress, f"{spec}, prequential")
+    code = prequential_code(learner(spec, _runtime(job), progress), text, bounds, progress, f"{spec}, prequential")
     return [_row(job, spec, text, code)]
 
 
@@ -43,30 +40,14 @@ def coded(record: Record) -> list[Entropy]:
     return [entropy for entropy in record.entropy if _MARK in entropy.curve]
 
 
-def _learner(job: Job, spec: Spec, progress: Progress) -> Learner:
-    """Fits a model anew for every block; of a net's budget each fit has the share of the tokens that it is on."""
+def _runtime(job: Job) -> Runtime:
+    """The budget of all fits together: a net's is divided among them."""
     seconds, tokens = job.plan.train_seconds, job.plan.train_tokens
     if seconds is None and tokens is None:
         from lmbench.training.budget import SECONDS
 
         seconds = SECONDS[job.device]
-
-    def learn(train: Tokens, valid: Tokens, past: Tokens, share: float) -> Model:
-        runtime = Runtime(
-            device=job.device,
-            seed=job.plan.seed,
-            train_seconds=None if seconds is None else seconds * share,
-            train_tokens=None if tokens is None else max(1, int(tokens * share)),
-        )
-        model: Model = models.make(spec, runtime=runtime)
-        model = model.fit(train, valid, progress)
-        if model.card.own_tokens:
-            raise LmbenchError(f"{spec} predicts tokens of its own, which no block cuts; give --protocol static")
-        if hasattr(model, "refit"):
-            model.refit(past, progress)
-        return model
-
-    return learn
+    return Runtime(device=job.device, seed=job.plan.seed, train_seconds=seconds, train_tokens=tokens)
 
 
 def vocabulary_bits(tokenizer: str, vocabulary: Vocabulary) -> float:

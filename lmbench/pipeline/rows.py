@@ -20,7 +20,7 @@ from lmbench.entropy._coverage import warning
 from lmbench.entropy._words import words_of
 from lmbench.entropy.base import Estimate, Estimator
 from lmbench.model import models
-from lmbench.model.base import Model, ModelCard
+from lmbench.model.base import Model, ModelCard, Refittable
 from lmbench.pipeline.job import Job
 from lmbench.pipeline.match import matched
 from lmbench.pipeline.passing import VALID
@@ -94,7 +94,7 @@ def _remembered(card: ModelCard, score: Score) -> str:
         "a test of memory, and no row of the comparison: trained on the training tokens in random order, of which "
         f"{loss['unigram_entropy']:.4f} nats/token (their unigram entropy, the ends of documents known) cannot be "
         f"known without remembering them; its loss on them is {loss['nats_per_token']:.4f}, on the test text "
-        f"{score.nats_per_token or math.inf:.4f}"
+        f"{math.inf if score.nats_per_token is None else score.nats_per_token:.4f}"
     )
 
 
@@ -115,7 +115,6 @@ def _fitted(
     )
     runtime, why = matched(runtime, spec, job.plan.match, rows)
     model: Model = models.make(spec, runtime=runtime)
-    refits = job.splits.refit and hasattr(model, "refit")
     train = _training_text(job, model)
     validated = None
     with machine.PeakMemory(job.device) as memory, job.team.together(spec, runtime, train, job.valid):
@@ -123,10 +122,10 @@ def _fitted(
         model = model.fit(train, job.valid, progress)
         machine.synchronise(job.device)
         seconds = time.perf_counter() - start
-        if refits:
+        if job.splits.refit and isinstance(model, Refittable):
             validated = model.log_probs(job.valid, Silent()) if _counts(model) else None
             start = time.perf_counter()
-            model.refit(job.train + job.valid, progress)  # type: ignore[attr-defined]
+            model.refit(job.train + job.valid, progress)
             machine.synchronise(job.device)
             seconds += time.perf_counter() - start
     if train is not job.train:
@@ -153,7 +152,7 @@ def _fitted(
 def _training_text(job: Job, model: Model) -> Tokens:
     """What it is fitted on: what cannot be counted anew, a net, has the same tokens as the counts have, to the end of
     its budget."""
-    return job.train + job.valid if job.splits.refit and not hasattr(model, "refit") else job.train
+    return job.train + job.valid if job.splits.refit and not isinstance(model, Refittable) else job.train
 
 
 def _measure_training_loss(job: Job, model: Model, home: Path, fitted: dict[str, Any]) -> None:
@@ -189,7 +188,7 @@ def _counts(model: Model) -> bool:
 
 def estimates_of(job: Job, spec: Spec, progress: Progress) -> list[Entropy]:
     estimator: Estimator = estimators.make(spec)
-    train, test = _in_unit(job, estimator.unit, progress)
+    train, test = texts_in(job, estimator.unit, progress)
     found = [_entropy(estimate, estimator.unit) for estimate in estimator.estimate(train, test, progress)]
     doubt = warning(spec)
     return [_doubted(entropy, doubt) if doubt and entropy.ci95_bits_per_character else entropy for entropy in found]
@@ -233,7 +232,7 @@ def _entropy(estimate: Estimate, unit: str) -> Entropy:
     )
 
 
-def _in_unit(job: Job, unit: str, progress: Progress) -> tuple[Tokens, Tokens]:
+def texts_in(job: Job, unit: str, progress: Progress) -> tuple[Tokens, Tokens]:
     """Train and test as the estimator reads them: the run's own tokens, or characters, or bytes."""
     if unit == "token":
         return _as_read(job, job.train, job.valid, job.test)

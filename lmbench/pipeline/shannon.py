@@ -31,7 +31,7 @@ from lmbench.record import Record, Row, Shannon, ShannonPoint
 from lmbench.report.published import english_share
 from lmbench.runtime import Runtime
 from lmbench.score.measure import BITS
-from lmbench.score.shannon import Ranks, bounds, doubt, rank
+from lmbench.score.shannon import Ranks, bounds, doubt, group_edges, rank
 from lmbench.spec import FIRST, Spec, parse
 from lmbench.tokens import Tokens
 
@@ -96,6 +96,7 @@ def play(
                 characters_per_token=per_token,
                 points=points,
                 notes=notes,
+                groups=(group_edges(len(tokens.vocabulary))[:-1] + 1).tolist(),
             )
         )
     return made
@@ -235,4 +236,5 @@ def _point(
         cross_entropy=mean if distribution and math.isfinite(mean) else None,
         first=found.first,
         guesses=found.guesses,
+        shares=list(found.shares),
     )

@@ -7,13 +7,13 @@ which on several machines has to be a folder that all of them see.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lmbench import machine
 from lmbench.errors import LmbenchError
 from lmbench.model import models
 from lmbench.pipeline.match import trains
@@ -58,13 +58,14 @@ ALONE = Team()
 
 def follows() -> bool:
     """Whether torchrun started this process to help another one."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and int(os.environ.get("RANK", "0")) > 0
+    started = machine.launch()
+    return started.size > 1 and started.rank > 0
 
 
 @contextmanager
 def leading() -> Iterator[Team]:
     """The team of this process, until the end of the block, when the others are let go."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if machine.launch().size == 1:
         yield ALONE
         return
     from lmbench.training.parallel import collective, joined

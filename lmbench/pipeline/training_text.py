@@ -78,7 +78,7 @@ def _tokens(folder: Path, record: Record, progress: Progress) -> Tokens:
 
 
 def _parts(folder: Path, record: Record, progress: Progress, parts: list[Split]) -> list[Tokens]:
-    plan = Plan(**record.plan)  # type: ignore[arg-type]
+    plan = Plan.of(record.plan)
     card = record.card
     cache = Path(plan.cache) if plan.cache else default_cache()
     tokenizer = load_tokenizer(folder / "tokenizer")

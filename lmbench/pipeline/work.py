@@ -93,7 +93,7 @@ def _resume(folder: Path, progress: Progress, on_row: OnRow | None, device: str 
     record = store.read_record(folder)
     if record.status == "complete" and not record.failures:
         return Run(folder, record)
-    plan = Plan(**record.plan)  # type: ignore[arg-type]
+    plan = Plan.of(record.plan)
     job = replace(prepare(replace(plan, device=device or record.card.device), progress), team=team)
     now, then = card_of(job, None), record.card
     changed = [mismatch.line for mismatch in comparable(then, now)]

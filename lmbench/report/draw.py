@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 INK = "#1f2430"
@@ -30,6 +32,10 @@ MARKERS = {
     "lower bound": ">",
     "true rate": "*",
 }
+_EAST_ASIAN = (
+    "Noto Sans CJK JP", "Noto Sans JP", "Hiragino Sans", "Yu Gothic", "MS Gothic", "IPAexGothic", "IPAPGothic",
+    "TakaoPGothic", "VL PGothic", "Source Han Sans JP", "WenQuanYi Zen Hei", "Apple SD Gothic Neo", "Malgun Gothic",
+)  # fmt: skip
 CYCLE = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#97266d", "#718096")
 
 
@@ -62,10 +68,55 @@ def _plain(plot: Axes) -> None:
     plot.set_axisbelow(True)
 
 
+def decades(axis: Axis) -> None:
+    """Ticks of a logarithmic axis on which all has been drawn: powers of ten, where those are few 1, 2 and 5 or 1 and 3
+    times each, and round numbers where it spans less than one; few enough that no two labels touch."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    low, high = axis.get_view_interval()
+    if not 0 < low < high:  # nothing has been drawn
+        return
+    spanned = math.log10(high / low)
+    if spanned < 1:
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    else:
+        parts = (1.0, 2.0, 5.0) if spanned < 1.3 else (1.0, 3.0) if spanned < 2.3 else (1.0,)
+        axis.set_major_locator(LogLocator(subs=parts, numticks=7))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+
+
+def _tick(value: float) -> str:
+    """`0.05`, `200`, and from 10,000 on and below 0.001 as a power of ten: `$2\\times10^{4}$`."""
+    if 0.001 <= value < 9_999.5:
+        return f"{value:g}"
+    if value <= 0:  # a round number beside the axis
+        return ""
+    power = math.floor(math.log10(value) + 1e-9)
+    factor = f"{value / 10**power:.3g}"
+    return f"$10^{{{power}}}$" if factor == "1" else rf"${factor}\times10^{{{power}}}$"
+
+
+def _with_fonts(figure: Figure) -> None:
+    """Let writing that the usual font lacks, such as Japanese, be drawn in another one where it is installed."""
+    from matplotlib.font_manager import fontManager
+    from matplotlib.text import Text
+
+    installed = {font.name for font in fontManager.ttflist}
+    others = [name for name in _EAST_ASIAN if name in installed]
+    if not others:
+        return
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if not text.get_text().isascii():
+            text.set_fontfamily(["DejaVu Sans", *others])
+
+
 def svg(figure: Figure, prefix: str) -> str:
     """The figure as an `<svg>` element whose text is text; ids start with `prefix`, so that several fit on a page."""
     import matplotlib
 
+    _with_fonts(figure)
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lmbench"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the reader's browser has the fonts that matplotlib lacks
@@ -80,6 +131,7 @@ def png(figure: Figure, title: str) -> bytes:
     """The figure under `title`, as a PNG of 160 dots per inch on white; changes the figure."""
     buffer = io.BytesIO()
     figure.suptitle(title, fontsize=10.5, color=INK, x=0.01, ha="left").set_parse_math(False)
+    _with_fonts(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")
         figure.savefig(buffer, format="png", dpi=160, facecolor="white")

@@ -33,6 +33,21 @@ def perplexity(value: float | None) -> str:
     return f"{value:,.2f}" if value < 1e3 else f"{value:,.0f}" if value < 1e6 else f"{value:.1e}"
 
 
+def shortened(name: str, longest: int) -> str:
+    """`name` with its middle left out where it has more than `longest` characters: specs often differ at their ends.
+
+    >>> shortened("ngram(order=4, smoothing=witten_bell)", 20)
+    'ngram(order=4…_bell)'
+    """
+    end = longest // 3
+    return name if len(name) <= longest else f"{name[: longest - end - 1]}…{name[-end:]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 document`, `2,300 documents`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def count(value: int | None) -> str:
     """`812`, `9,876`, then three figures: `12.3 k`, `1.23 M`, `4.56 G`."""
     if value is None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lmbench.record import Entropy, Record, Row
+from lmbench.record import Entropy, Record, Row, Split
 from lmbench.report import format as form
 
 CONTROL = "control"
 LIMIT = "limit of size"
 
+Bounds = tuple[float, float]
+
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table. `low` and `high` bound `bits_per_byte`, where that is known."""
+    """One line of the table. `low` and `high` bound `bits_per_byte`, `interval` is the same in bits per character."""
 
     name: str
     kind: str
@@ -23,6 +25,7 @@ class Line:
     bits_per_byte: float | None
     low: float | None
     high: float | None
+    interval: Bounds | None = None
     row: Row | None = None
 
 
@@ -31,7 +34,8 @@ def lines_of(record: Record) -> list[Line]:
 
     What has neither stands last, and controls behind all that is compared.
     """
-    found = [_of_row(row) for row in record.rows] + [_of_estimate(entropy) for entropy in record.entropy]
+    test = record.card.test
+    found = [_of_row(row, test) for row in record.rows] + [_of_estimate(each, test) for each in record.entropy]
 
     def order(line: Line) -> tuple[bool, float, float]:
         per_byte = math.inf if line.bits_per_byte is None else line.bits_per_byte
@@ -42,10 +46,11 @@ def lines_of(record: Record) -> list[Line]:
     return sorted(found, key=order)
 
 
-def _of_row(row: Row) -> Line:
+def _of_row(row: Row, test: Split) -> Line:
     low, high = row.ci95_bits_per_byte or (None, None)
     kind = "model" if row.distribution else "score"
     kind = "adaptive model" if row.adaptive else kind
+    scale = _characters_per_byte(row, test)
     return Line(
         name=row.model,
         kind=CONTROL if row.control else kind,
@@ -54,26 +59,44 @@ def _of_row(row: Row) -> Line:
         bits_per_byte=row.bits_per_byte,
         low=low,
         high=high,
+        interval=None if low is None or high is None or scale is None else (low / scale, high / scale),
         row=row,
     )
 
 
-def _of_estimate(entropy: Entropy) -> Line:
-    low = high = None
-    kind = LIMIT if entropy.curve.get("of") == "parameters" else entropy.kind  # a law of model size, not of the source
-    if entropy.ci95_bits_per_character and entropy.bits_per_character and entropy.bits_per_byte is not None:
-        scale = entropy.bits_per_byte / entropy.bits_per_character
-        low, high = (bound * scale for bound in entropy.ci95_bits_per_character)
+def _of_estimate(entropy: Entropy, test: Split) -> Line:
+    bounds, scale = entropy.ci95_bits_per_character, _characters_per_byte(entropy, test)
+    low, high = (None, None) if bounds is None or scale is None else (bounds[0] * scale, bounds[1] * scale)
     nats = entropy.bits_per_token * math.log(2) if entropy.bits_per_token is not None else None
-    return Line(entropy.estimator, kind, nats, entropy.bits_per_character, entropy.bits_per_byte, low, high)
+    return Line(
+        name=entropy.estimator,
+        # a law of model size, not of the source
+        kind=LIMIT if entropy.curve.get("of") == "parameters" else entropy.kind,
+        nats_per_token=nats,
+        bits_per_character=entropy.bits_per_character,
+        bits_per_byte=entropy.bits_per_byte,
+        low=low,
+        high=high,
+        interval=bounds,
+    )
+
+
+def _characters_per_byte(figure: Row | Entropy, test: Split) -> float | None:
+    """Of the text that `figure` was taken from, as its two units tell; of the test text where it is 0."""
+    if figure.bits_per_byte is None or figure.bits_per_character is None:
+        return None
+    if figure.bits_per_character == 0:
+        return test.characters / test.bytes
+    return figure.bits_per_byte / figure.bits_per_character
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: of two that do not both fit, the one with the lower `rank` stays."""
+    """A column of the table: of two that do not both fit, the one with the lower `rank` stays. `about` explains it."""
 
     header: str
     rank: int
+    about: str
     cells: list[str]
     page: tuple[str, list[str]] | None = None  # another header and other cells where there is room
 
@@ -91,23 +114,29 @@ def columns_of(lines: list[Line]) -> list[Column]:
         return [form.NOTHING if row is None else show(row) for row in rows]
 
     columns = [
-        Column("kind", 3, [_kind(line) for line in lines]),
-        Column("nats/token", 1, [_nats(line) for line in lines]),
+        Column("kind", 3, "", [_kind(line) for line in lines]),
+        Column("nats/token", 1, "cross-entropy of the test text, lower is better", [_nats(line) for line in lines]),
         Column(
             "± 95 %",
             4,
+            "half its interval",
             of_rows(lambda row: form.half_width(row.ci95_nats_per_token, 4)),
             ("95 % interval", of_rows(lambda row: form.interval(row.ci95_nats_per_token, 4))),
         ),
-        Column("behind best", 11, of_rows(_behind)),
-        Column("bits/char", 9, [form.fixed(line.bits_per_character, 3) for line in lines]),
-        Column("bits/byte", 2, [form.fixed(line.bits_per_byte, 3) for line in lines]),
-        Column("perplexity", 10, of_rows(lambda row: form.perplexity(row.perplexity))),
-        Column("size", 5, of_rows(_size)),
-        Column("on disk", 8, of_rows(lambda row: form.size(row.bytes_on_disk))),
-        Column("fit", 6, of_rows(lambda row: form.seconds(row.fit_seconds))),
-        Column("tokens/s", 7, of_rows(lambda row: form.rate(row.tokens, row.score_seconds))),
-        Column("memory", 12, of_rows(lambda row: form.size(row.peak_memory_bytes))),
+        Column("behind best", 11, "nats/token above the best model, ± 95 % paired", of_rows(_behind)),
+        Column("bits/char", 9, "per character", [form.fixed(line.bits_per_character, 3) for line in lines]),
+        Column(
+            "bits/byte",
+            2,
+            "per byte of text, whatever the tokens",
+            [form.fixed(line.bits_per_byte, 3) for line in lines],
+        ),
+        Column("perplexity", 10, "e to the nats/token", of_rows(lambda row: form.perplexity(row.perplexity))),
+        Column("size", 5, "n-grams stored or parameters", of_rows(_size)),
+        Column("on disk", 8, "the fitted model", of_rows(lambda row: form.size(row.bytes_on_disk))),
+        Column("fit", 6, "time to count or to train", of_rows(lambda row: form.seconds(row.fit_seconds))),
+        Column("tokens/s", 7, "in scoring", of_rows(lambda row: form.rate(row.tokens, row.score_seconds))),
+        Column("memory", 12, "the most held at once", of_rows(lambda row: form.size(row.peak_memory_bytes))),
     ]
     return [column for column in columns if not column.empty]
 

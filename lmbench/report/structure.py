@@ -10,6 +10,7 @@ import numpy as np
 
 from lmbench.report import draw
 from lmbench.report import format as form
+from lmbench.report.page import document
 from lmbench.structure.dependence import Curve
 from lmbench.structure.lexicon import Heaps, Zipf
 from lmbench.structure.measure import Structure
@@ -152,10 +153,6 @@ def _falling(plot: Axes, found: Exponent, title: str, x: str, y: str, name: str)
         level = float(np.exp(np.mean(np.log(above / falling))))
         label = f"{name} = {found.value:.2f}" + (f", above {found.limit:.2f}" if found.limit else "")
         plot.plot(sizes[fitted], found.limit + level * falling, color=draw.CYCLE[1], linewidth=1.5, label=label)
-    for axis, shown in ((plot.xaxis, sizes), (plot.yaxis, values)):
-        if len(shown) and shown.max() < 10 * shown.min():  # less than a decade: plain numbers
-            axis.set_major_formatter("{x:.3g}")
-            axis.set_minor_formatter("{x:.3g}")
     if not len(sizes):
         plot.text(0.5, 0.5, "not measured", transform=plot.transAxes, ha="center", color=draw.INK)
     _finish(plot, title, x, y)
@@ -182,6 +179,8 @@ def _growth(plot: Axes, found: Structure, law: Heaps | None) -> None:
 
 
 def _finish(plot: Axes, title: str, x: str, y: str, refused: str | None = None) -> None:
+    for axis in (plot.xaxis, plot.yaxis):
+        draw.decades(axis)
     plot.set_title(title, fontsize=10, color=draw.INK, loc="left").set_parse_math(False)
     plot.set_xlabel(x, fontsize=9, color=draw.INK)
     plot.set_ylabel(y, fontsize=9, color=draw.INK)
@@ -201,22 +200,7 @@ def page(found: Structure, corpus: str, lead: str) -> str:
         f'<tr><th scope="row">{escape(name)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in rest) + "</tr>"
         for name, *rest in lines_of(found)
     )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body><h1>{escape(title)}</h1>"
-        f'<p class="lead">{escape(lead)}</p><figure>{draw.svg(figure(found), "structure")}</figure>'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><p>{escape(REMARK)}</p></body></html>\n"
+    table = f'<div class="wide"><table class="laws"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return document(
+        title, lead, f"<figure>{draw.svg(figure(found), 'structure')}</figure>{table}<p>{escape(REMARK)}</p>"
     )
-
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1f2430; background: #fff; }
-body { max-width: 76rem; margin: 2rem auto; padding: 0 1.2rem; }
-h1 { font-size: 1.5rem; margin-bottom: .2rem; } p.lead { color: #5a6372; margin-top: 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
-th, td { padding: .28rem .7rem; text-align: left; vertical-align: top; border-bottom: 1px solid #d5d9e0; }
-th { font-weight: 400; white-space: nowrap; }
-td:nth-child(2) { font-weight: 600; } td:nth-child(3) { white-space: nowrap; }
-figure { margin: 0; } svg { max-width: 100%; height: auto; } svg text { font-family: system-ui, sans-serif; }
-"""

@@ -20,7 +20,7 @@ _DOCUMENTS = 30  # from here on documents are the blocks
 _SPANS = 100
 _MOST = 1000  # more documents than this are pooled, so that a resample stays cheap
 _SHORTEST = 20  # tokens in a span
-_FEWEST = 5  # blocks below which no interval is honest
+FEWEST = 5  # blocks below which no interval is honest
 
 Interval = tuple[float, float]
 
@@ -55,16 +55,21 @@ def blocks_of(tokens: Tokens) -> Blocks:
     shorter than 20 tokens.
     """
     count, length = len(tokens.documents), len(tokens)
-    lines = tokens.vocabulary.tokens[tokens.vocabulary.end_of_text] != b""
-    if count >= _DOCUMENTS and lines:
+    if count >= _DOCUMENTS and tokens.vocabulary.lines:
         starts = _pooled(tokens.documents, length, _SPANS)
         return Blocks(starts, length, f"{len(starts)} runs of lines")
     if count >= _DOCUMENTS:
         starts = _pooled(tokens.documents, length, _MOST)
         rule = f"{count} documents" if len(starts) == count else f"{len(starts)} runs of documents"
         return Blocks(starts, length, rule)
-    spans = max(1, min(_SPANS, length // _SHORTEST))
-    return Blocks(np.arange(spans, dtype=np.int64) * length // spans, length, f"{spans} contiguous spans")
+    starts = spans(length, _SHORTEST)
+    return Blocks(starts, length, f"{len(starts)} contiguous spans")
+
+
+def spans(length: int, shortest: int) -> NDArray[np.int64]:
+    """[B] where up to 100 contiguous spans of `length` offsets begin, none shorter than `shortest` but a lone one."""
+    count = max(1, min(_SPANS, length // shortest))
+    return np.arange(count, dtype=np.int64) * length // count
 
 
 def _pooled(documents: NDArray[np.int64], length: int, most: int) -> NDArray[np.int64]:
@@ -73,6 +78,13 @@ def _pooled(documents: NDArray[np.int64], length: int, most: int) -> NDArray[np.
         return documents
     targets = np.arange(most, dtype=np.int64) * length // most
     return np.unique(documents[np.searchsorted(documents, targets, side="right") - 1])
+
+
+def drawn_again(blocks: int, seed: int, resamples: int = RESAMPLES) -> NDArray[np.int64] | None:
+    """[R, B] how often each of the blocks is in each resample; None for fewer than five."""
+    if blocks < FEWEST:
+        return None
+    return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples)
 
 
 def ratio_interval(
@@ -86,10 +98,9 @@ def ratio_interval(
     Worked example: blocks of 2 and 2 tokens with 2.0 and 4.0 nats give 1.5 nats/token; the
     resamples give 1.0, 1.5 and 2.0 with probability 1/4, 1/2, 1/4.
     """
-    count = len(numerator)
-    if count < _FEWEST:
+    drawn = drawn_again(len(numerator), seed, resamples)
+    if drawn is None:
         return None
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
     below = drawn @ denominator
     ratios = (drawn @ numerator)[below > 0] / below[below > 0]
     low, high = np.quantile(ratios, [0.025, 0.975])

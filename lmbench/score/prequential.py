@@ -11,15 +11,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.errors import LmbenchError
+from lmbench.model import models
 from lmbench.model.base import Model
 from lmbench.progress import Progress
+from lmbench.runtime import Runtime
+from lmbench.spec import Spec
 from lmbench.tokens import Tokens
 
 FIRST = 64  # tokens: the first block is as long as this, up to twice
@@ -93,6 +96,33 @@ def prequential_code(
             task.advance(start)
             task.show(f"{-log_probs[start:stop].mean() / math.log(2):.3f} bits/token up to token {stop:,}")
     return PrequentialCode(bounds, log_probs, seconds)
+
+
+def learner(spec: Spec, runtime: Runtime, progress: Progress) -> Learner:
+    """Fits `spec` anew for every block; of the budget in `runtime` each fit has the share of the tokens that it is on.
+
+    What `learn` then raises LmbenchError for: what fitting raises it for, and a model that has no code block by block.
+    """
+
+    def learn(train: Tokens, valid: Tokens, past: Tokens, share: float) -> Model:
+        seconds, tokens = runtime.train_seconds, runtime.train_tokens
+        part = replace(
+            runtime,
+            train_seconds=None if seconds is None else seconds * share,
+            train_tokens=None if tokens is None else max(1, int(tokens * share)),
+        )
+        made: Model = models.make(spec, runtime=part)
+        model = made.fit(train, valid, progress)
+        if model.card.own_tokens:
+            raise LmbenchError(
+                f"{spec} predicts tokens of its own, which no block cuts: it has no prequential code; --protocol "
+                "static scores it"
+            )
+        if hasattr(model, "refit"):
+            model.refit(past, progress)
+        return model
+
+    return learn
 
 
 def _check(log_probs: NDArray[np.float64], start: int) -> None:

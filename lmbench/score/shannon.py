@@ -18,26 +18,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench.score import bootstrap
 from lmbench.score.bootstrap import Interval
 
 Floats = NDArray[np.float64]
 
-RESAMPLES = 2000
 SINGLE = 32  # ranks that are kept apart; further ones are put together, eight groups to an octave
 TIE = 1e-9  # nats: what is nearer than this is no preference
 FEW = 500  # symbols below which an interval is narrower than it says, see `bounds`
-FEWEST = 25  # symbols below which there is no interval, and a bound says little
 _GROUPS = 8
-_SPANS = 100
 _SHORTEST = 5  # symbols in a span
-_FEWEST = FEWEST // _SHORTEST  # spans below which no interval is honest
+FEWEST = bootstrap.FEWEST * _SHORTEST  # symbols below which there is no interval, and a bound says little
 
 
 @dataclass(frozen=True)
 class Bounds:
     """Bits per symbol, with 95 % intervals; None where there are too few symbols for one.
 
-    `first`: share found at the first guess. `guesses`: mean rank. `symbols`: how many were guessed.
+    `shares`: [K] the share found at guess 1, 2, ..., in the groups of `group_edges`. `first`: the first of them.
+    `guesses`: mean rank. `symbols`: how many were guessed.
     """
 
     lower: float
@@ -47,6 +46,7 @@ class Bounds:
     first: float
     guesses: float
     symbols: int
+    shares: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +156,7 @@ def _x_log_x(x: NDArray[np.int64]) -> Floats:
 
 def spans(length: int) -> NDArray[np.int64]:
     """[B] where up to 100 spans of consecutive symbols begin, none of fewer than five: the blocks of the bootstrap."""
-    count = max(1, min(_SPANS, length // _SHORTEST))
-    return np.arange(count, dtype=np.int64) * length // count
+    return bootstrap.spans(length, _SHORTEST)
 
 
 def miller_madow(counts: Floats) -> float:
@@ -204,6 +203,7 @@ def bounds(ranks: Ranks, seed: int = 0) -> Bounds:
         first=float(whole[0]) / len(ranks),
         guesses=ranks.mean,
         symbols=len(ranks),
+        shares=tuple((whole / len(ranks)).tolist()),
     )
 
 
@@ -234,10 +234,10 @@ def paired_bounds(first: Ranks, second: Ranks, seed: int = 0) -> dict[str, tuple
 def mean_interval(values: Floats, seed: int = 0) -> Interval | None:
     """95 % interval of the mean of `values` [n], one for each symbol, over the same spans as the bounds'."""
     starts = spans(len(values))
-    if len(starts) < _FEWEST:
+    drawn = bootstrap.drawn_again(len(starts), seed)
+    if drawn is None:
         return None
     sizes = np.diff(np.append(starts, len(values)))
-    drawn = _multinomial(len(starts), seed)
     means = (drawn @ np.add.reduceat(values, starts)) / (drawn @ sizes)
     return _basic(float(values.mean()), means, None)
 
@@ -258,13 +258,8 @@ def gambling_bits(shares: Floats, alphabet: int) -> float:
 
 def _resampled(counts: Floats, seed: int) -> Floats | None:
     """[R, K] counts of texts made of blocks drawn with replacement; None for fewer than five blocks."""
-    if len(counts) < _FEWEST:
-        return None
-    return _multinomial(len(counts), seed) @ counts
-
-
-def _multinomial(blocks: int, seed: int) -> NDArray[np.int64]:
-    return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=RESAMPLES)
+    drawn = bootstrap.drawn_again(len(counts), seed)
+    return None if drawn is None else drawn @ counts
 
 
 def _basic(value: float, drawn: Floats, most: float | None) -> Interval:

@@ -67,6 +67,5 @@ class OneDiscount:
         for order, (amounts, discount) in enumerate(zip(self.amounts(counts), settings["discounts"], strict=True), 1):
             sums = context_sums(counts.trie, order, amounts)
             gammas = torch.where(sums.total > 0, discount * sums.types.double() / sums.total, 1.0)
-            orders.append(Order(amounts, (0.0, discount, discount, discount), sums.total, gammas))
-        base = torch.tensor([1.0 / counts.vocabulary_size], dtype=torch.float64, device=counts.device)
-        return interpolate(counts, orders, base, progress)
+            orders.append(Order(amounts, sums.total, gammas, (0.0, discount, discount, discount)))
+        return interpolate(counts, orders, progress)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,9 +12,10 @@ _ROUNDS = 200
 _LEAST, _MOST = 1e-6, 1 - 1e-6
 
 
-def bucket(total: NDArray[np.int64]) -> NDArray[np.int64]:
+def bucket(total: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """The bucket of a context's count: 0 for 1, 1 for 2 and 3, 2 for 4 to 7, and so on."""
-    return np.log2(np.maximum(total, 1)).astype(np.int64).clip(max=BUCKETS - 1)
+    found: NDArray[np.int64] = np.log2(np.maximum(total, 1)).astype(np.int64).clip(max=BUCKETS - 1)
+    return found
 
 
 def interpolation_weights(

@@ -55,24 +55,27 @@ class Smoothing(Protocol):
 class Order:
     """What an interpolated smoothing says of one order k.
 
-    `amounts`: [m] int32, the count of each k-gram. `discounts`: D for counts 0, 1, 2, and 3 or
-    more. `divisors`: [c] whole or float64, `gammas`: [c] float64, of each context of k-1 tokens (one for k = 1);
-    `interpolate` overwrites the gammas.
+    `amounts`: [m] int32, the count of each k-gram. `divisors`: [c] whole or float64, `gammas`: [c] float64,
+    of each context of k-1 tokens (one for k = 1); `interpolate` overwrites the gammas. `discounts`: D for counts
+    0, 1, 2, and 3 or more.
     """
 
     amounts: Tensor
-    discounts: tuple[float, float, float, float]
     divisors: Tensor
     gammas: Tensor
+    discounts: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
-def interpolate(counts: NgramCounts, orders: list[Order], base: Tensor, progress: Progress) -> BackoffModel:
-    """The back-off model of p(w | h) = (c(hw) - D) / divisor(h) + gamma(h) p(w | h'); `base`: [V] or [1] below order 1.
+def interpolate(
+    counts: NgramCounts, orders: list[Order], progress: Progress, base: float | None = None
+) -> BackoffModel:
+    """The back-off model of p(w | h) = (c(hw) - D) / divisor(h) + gamma(h) p(w | h'); `base`: below order 1, None: 1/V.
 
     A context without continuations gives everything: the caller sets its gamma to 1.
     """
     trie = counts.trie
-    lower = base
+    below = 1.0 / counts.vocabulary_size if base is None else base
+    lower = torch.tensor([below], dtype=torch.float64, device=counts.device)
     columns: list[Tensor] = []
     with progress.task("probabilities", sum(len(order.amounts) for order in orders)) as task:
         for k, order in enumerate(orders, 1):
@@ -99,12 +102,11 @@ def _fill_in(
     task: Task,
     part: slice,
 ) -> None:
-    """Probabilities of one chunk of the k-grams; `lower`: those of the order below."""
+    """Probabilities of one chunk of the k-grams; `lower`: those of the order below, one for all below order 1."""
     amounts = order.amounts[part]
     kept = amounts - discounts.index_select(0, amounts.clamp(max=3))
     if k == 1:
-        below = lower if len(lower) == 1 else lower[part]
-        probs[part] = kept / order.divisors + order.gammas * below
+        probs[part] = kept / order.divisors + order.gammas * lower
     else:
         context = counts.trie.parents(k, part)
         below = lower.index_select(0, counts.suffixes(k, part))
@@ -225,7 +227,6 @@ def fixed_order(counts: NgramCounts, alpha: float, progress: Progress) -> Backof
     highest leaves. A document's beginning is a shorter context, and as much one as any.
     """
     size = counts.vocabulary_size
-    uniform = torch.full((1,), 1.0 / size, dtype=torch.float64, device=counts.device)
     orders = []
     for order, amounts in enumerate(counts.raw, 1):
         sums = context_sums(counts.trie, order, amounts)
@@ -237,5 +238,5 @@ def fixed_order(counts: NgramCounts, alpha: float, progress: Progress) -> Backof
                 full[counts.initial(order - 1)] = True
             amounts = amounts * (full if order == 1 else full[counts.trie.parents(order, slice(0, len(amounts)))])
             gammas = torch.where(full, gammas, 1.0)
-        orders.append(Order(amounts, (0.0, 0.0, 0.0, 0.0), divisors, gammas))
-    return interpolate(counts, orders, uniform, progress)
+        orders.append(Order(amounts, divisors, gammas))
+    return interpolate(counts, orders, progress)

@@ -52,9 +52,8 @@ class Dirichlet:
             sums = context_sums(counts.trie, order, amounts)
             divisors = sums.total.double() + strength
             gammas = torch.where(sums.total > 0, strength / divisors, 1.0)
-            orders.append(Order(amounts, (0.0, 0.0, 0.0, 0.0), divisors, gammas))
-        base = torch.tensor([1.0 / counts.vocabulary_size], dtype=torch.float64, device=counts.device)
-        return interpolate(counts, orders, base, progress)
+            orders.append(Order(amounts, divisors, gammas))
+        return interpolate(counts, orders, progress)
 
 
 def _log_likelihood(observed: Observed, strengths: Tensor) -> Tensor:

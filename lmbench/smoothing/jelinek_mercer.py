@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.progress import Progress
 from lmbench.smoothing._discounting import TUNING_TOKENS
-from lmbench.smoothing._interpolation import BUCKETS, interpolation_weights
+from lmbench.smoothing._interpolation import BUCKETS, bucket, interpolation_weights
 from lmbench.smoothing._tuning import observe
 from lmbench.smoothing.base import Choice, Order, Settings, context_sums, interpolate
 from lmbench.tokens import Tokens
@@ -45,13 +45,7 @@ class JelinekMercer:
         orders = []
         for order, (amounts, row) in enumerate(zip(counts.raw, settings["weights"], strict=True), 1):
             total = context_sums(counts.trie, order, amounts).total
-            weights = torch.tensor(row, dtype=torch.float64, device=counts.device)[bucket(total)]
+            weights = torch.from_numpy(np.array(row)[bucket(total.cpu().numpy())]).to(counts.device)
             gammas = torch.where(total > 0, 1 - weights, 1.0)
-            orders.append(Order(amounts, (0.0, 0.0, 0.0, 0.0), total / weights, gammas))
-        base = torch.tensor([1.0 / counts.vocabulary_size], dtype=torch.float64, device=counts.device)
-        return interpolate(counts, orders, base, progress)
-
-
-def bucket(total: Tensor) -> Tensor:
-    """The bucket of a context's count: 0 for 1, 1 for 2 and 3, 2 for 4 to 7, and so on."""
-    return total.clamp(min=1).double().log2().floor().long().clamp(max=BUCKETS - 1)
+            orders.append(Order(amounts, total / weights, gammas))
+        return interpolate(counts, orders, progress)

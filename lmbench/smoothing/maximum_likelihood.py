@@ -32,5 +32,5 @@ class MaximumLikelihood:
         for order, amounts in enumerate(counts.raw, 1):
             sums = context_sums(counts.trie, order, amounts)
             gammas = torch.where(sums.total > 0, 0.0, 1.0).double()
-            orders.append(Order(amounts, (0.0, 0.0, 0.0, 0.0), sums.total.double(), gammas))
-        return interpolate(counts, orders, torch.zeros(1, dtype=torch.float64, device=counts.device), progress)
+            orders.append(Order(amounts, sums.total.double(), gammas))
+        return interpolate(counts, orders, progress, base=0.0)

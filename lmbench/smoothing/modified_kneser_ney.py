@@ -88,9 +88,8 @@ class ModifiedKneserNey:
         for order, (d1, d2, d3) in enumerate(settings["discounts"], 1):
             amounts = counts.adjusted(order)
             totals, gammas = _contexts(counts.trie, order, amounts, (d1, d2, d3))
-            orders.append(Order(amounts, (0.0, d1, d2, d3), totals, gammas))
-        base = torch.tensor([1.0 / counts.vocabulary_size], dtype=torch.float64, device=counts.device)
-        return interpolate(counts, orders, base, progress)
+            orders.append(Order(amounts, totals, gammas, (0.0, d1, d2, d3)))
+        return interpolate(counts, orders, progress)
 
 
 def _contexts(trie: Trie, order: int, amounts: Tensor, discounts: tuple[float, float, float]) -> tuple[Tensor, Tensor]:

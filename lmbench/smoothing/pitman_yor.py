@@ -50,6 +50,5 @@ class PitmanYor:
             sums = context_sums(counts.trie, order, amounts)
             divisors = sums.total.double() + strength
             gammas = torch.where(sums.total > 0, (strength + discount * sums.types.double()) / divisors, 1.0)
-            orders.append(Order(amounts, (0.0, discount, discount, discount), divisors, gammas))
-        base = torch.tensor([1.0 / counts.vocabulary_size], dtype=torch.float64, device=counts.device)
-        return interpolate(counts, orders, base, progress)
+            orders.append(Order(amounts, divisors, gammas, (0.0, discount, discount, discount)))
+        return interpolate(counts, orders, progress)

@@ -33,6 +33,5 @@ class WittenBell:
             sums = context_sums(counts.trie, order, amounts)
             divisors = (sums.total + sums.types).double()
             gammas = torch.where(sums.total > 0, sums.types / divisors, 1.0)
-            orders.append(Order(amounts, (0.0, 0.0, 0.0, 0.0), divisors, gammas))
-        base = torch.tensor([1.0 / counts.vocabulary_size], dtype=torch.float64, device=counts.device)
-        return interpolate(counts, orders, base, progress)
+            orders.append(Order(amounts, divisors, gammas))
+        return interpolate(counts, orders, progress)

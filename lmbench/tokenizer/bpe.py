@@ -85,9 +85,8 @@ class Bpe:
 
     def save(self, folder: Path) -> None:
         """Also writes `tokenizer.json`, which other programs read; its ids are these, but for the end of text."""
-        lines = bool(self.vocabulary.tokens[self.vocabulary.end_of_text])
         (folder / "tokenizer.json").write_text(self._tokenizer.to_str(), encoding="utf-8")
-        save_state(folder, "bpe", {"vocabulary": self.size, "lines": lines})
+        save_state(folder, "bpe", {"vocabulary": self.size, "lines": self.vocabulary.lines})
 
     @classmethod
     def load(cls, folder: Path) -> Self:

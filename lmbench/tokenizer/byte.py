@@ -52,7 +52,7 @@ class Byte:
         return decode_bytes(self.vocabulary, ids)
 
     def save(self, folder: Path) -> None:
-        save_state(folder, "byte", {"lines": bool(self.vocabulary.tokens[_END])})
+        save_state(folder, "byte", {"lines": self.vocabulary.lines})
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -97,8 +97,8 @@ class Char:
         return decode_bytes(self.vocabulary, ids)
 
     def save(self, folder: Path) -> None:
-        lines = bool(self.vocabulary.tokens[self.vocabulary.end_of_text])
-        save_state(folder, "char", {"fallback": self.fallback, "characters": self._characters, "lines": lines})
+        state = {"fallback": self.fallback, "characters": self._characters, "lines": self.vocabulary.lines}
+        save_state(folder, "char", state)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -127,12 +127,11 @@ class Pretrained:
 
     def save(self, folder: Path) -> None:
         (folder / "tokenizer.json").write_text(self._tokenizer.to_str(), encoding="utf-8")
-        end = self.vocabulary.end_of_text
-        named = self._tokenizer.id_to_token(end)
+        named = self._tokenizer.id_to_token(self.vocabulary.end_of_text)
         config = {} if named is None else {"eos_token": named}
         (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-        lines = bool(self.vocabulary.tokens[end])
-        save_state(folder, "pretrained", {"lines": lines, "lossless": self.lossless, "reason": self.reason})
+        state = {"lines": self.vocabulary.lines, "lossless": self.lossless, "reason": self.reason}
+        save_state(folder, "pretrained", state)
 
     @classmethod
     def load(cls, folder: Path) -> Self:

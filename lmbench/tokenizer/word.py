@@ -96,9 +96,8 @@ class Word:
         return text
 
     def save(self, folder: Path) -> None:
-        lines = bool(self.vocabulary.tokens[self.vocabulary.end_of_text])
-        state = {"vocabulary": self.size, "lowercase": self.lowercase, "words": self._words, "lines": lines}
-        save_state(folder, "word", state)
+        state = {"vocabulary": self.size, "lowercase": self.lowercase, "words": self._words}
+        save_state(folder, "word", state | {"lines": self.vocabulary.lines})
 
     @classmethod
     def load(cls, folder: Path) -> Self:

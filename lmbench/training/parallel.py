@@ -9,7 +9,6 @@ by the others. Where one fails, all do.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from lmbench import machine
 from lmbench.errors import LmbenchError
 
 _COLLECTIVE: ContextVar[bool] = ContextVar("collective", default=True)
@@ -105,11 +105,6 @@ class World:
         return heard
 
 
-def expected() -> int:
-    """How many processes torchrun's environment variables speak of; 1 where there are none."""
-    return int(os.environ.get("WORLD_SIZE", "1")) if dist.is_available() else 1
-
-
 @contextmanager
 def collective(whether: bool) -> Iterator[None]:
     """Whether what is trained within the block is trained by all processes together, or by this one for itself."""
@@ -127,7 +122,7 @@ def joined() -> Iterator[World]:
     Each process takes the GPU of its number on its machine. Raises LmbenchError where there are fewer GPUs than
     processes.
     """
-    if expected() == 1 or not _COLLECTIVE.get():
+    if machine.launch().size == 1 or not dist.is_available() or not _COLLECTIVE.get():
         yield World()
         return
     ours = not dist.is_initialized()
@@ -145,7 +140,7 @@ def _take_gpu() -> bool:
     """Make `cuda` mean this process's own GPU; whether there are any."""
     if not torch.cuda.is_available() or not dist.is_nccl_available():
         return False
-    place, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    place, there = machine.launch().local_rank, torch.cuda.device_count()
     if place >= there:
         raise LmbenchError(f"more processes than the {there} GPUs here: give torchrun --nproc-per-node {there}")
     torch.cuda.set_device(place)

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmbench.counts import parallel
 from lmbench.counts.arrays import narrow
-from lmbench.counts.directory import Directory
+from lmbench.counts.directory import Directory, _parts
 from lmbench.counts.trie import Trie
 
 
@@ -58,6 +59,19 @@ def test_slices_of_every_width(vocabulary_size: int, skewed: bool) -> None:
         row = rows[asked[place]]
         tokens[place] = row[tokens[place] % len(row)] if row else tokens[place]
     assert_finds_all(trie, rows, asked.tolist(), tokens.tolist())
+
+
+def test_a_level_is_filled_in_by_parts_of_few_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node's children are not cut, and what is filled in is the same."""
+    generator = np.random.default_rng(1)
+    widths = generator.integers(0, 60, size=300) * (generator.random(300) < 0.5)
+    trie = bigrams([sorted(generator.choice(1000, width, replace=False).tolist()) for width in widths], 1000)
+    whole = trie.directory.starts[0]
+    monkeypatch.setattr(parallel, "CPU_CHUNK", 100)
+    begins, parts = trie.first[0].tolist(), _parts(trie.first[0], trie.size(2))
+    assert [node for part in parts for node in range(part.start, part.stop)] == list(range(1000))
+    assert max(begins[part.stop] - begins[part.start] for part in parts) < 100 + 60
+    assert torch.equal(Directory.of(trie.tokens[1:], trie.first, 1000, torch.device("cpu")).starts[0], whole)
 
 
 @settings(max_examples=30, deadline=None)

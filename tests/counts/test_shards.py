@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lmbench import machine
 from lmbench.counts import shards
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.counts.shards import ShardedCounts
@@ -90,7 +91,7 @@ def test_the_limit_is_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     text = small([[0, 1, 2, 3] * 50])
     assert isinstance(shards.count_ngrams(text, 3, "cpu", Silent(), 1000), ShardedCounts)
     assert not isinstance(shards.count_ngrams(text, 3, "cpu", Silent(), 10**9), ShardedCounts)
-    monkeypatch.setattr(shards, "free_memory", lambda: 2000)
+    monkeypatch.setattr(machine, "free_memory", lambda: 2000)
     assert isinstance(shards.count_ngrams(text, 3, "cpu", Silent()), ShardedCounts)
 
 

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from lmbench.entropy._intervals import block_sums, block_sums_at, jackknife_interval
+from lmbench.entropy._intervals import block_bounds, block_sums_at, jackknife_interval
+
+
+def block_sums(*values: np.ndarray) -> np.ndarray:
+    return block_sums_at(np.arange(len(values[0])), len(values[0]), *values)
 
 
 def mean(totals: np.ndarray) -> np.ndarray:
@@ -14,7 +18,10 @@ def mean(totals: np.ndarray) -> np.ndarray:
 
 
 def test_block_sums_by_hand() -> None:
-    # 9 values make 3 blocks of 3.
+    # 9 values make 3 blocks of 3, 10 make blocks of 4, 3 and 3.
+    assert block_bounds(9).tolist() == [0, 3, 6, 9]
+    assert block_bounds(10).tolist() == [0, 4, 7, 10]
+    assert block_sums(np.ones(10)).tolist() == [[4], [3], [3]]
     assert block_sums(np.arange(9), np.ones(9, dtype=np.int64)).tolist() == [[3, 3], [12, 3], [21, 3]]
     assert block_sums_at(np.array([8, 0, 1]), 9, np.array([5.0, 1.0, 2.0])).tolist() == [[3.0], [0.0], [5.0]]
 

@@ -163,3 +163,11 @@ def test_one_sort_serves_all_and_another_text_has_its_own(monkeypatch: pytest.Mo
     assert len(sorts) == 2
     assert first != estimate(one).bits_per_character
     assert len(sorts) == 3
+
+
+def test_says_where_passages_stand_twice(rng: np.random.Generator) -> None:
+    random = rng.integers(4, size=20_000)
+    once, twice = id_tokens(random, 4), id_tokens(np.concatenate([random, random[:1_000]]), 4)
+    assert "the text holds twice" not in estimate(once).note
+    assert "the longest of 1,000, and make up" in estimate(twice).note
+    assert "the text holds twice" not in estimate(twice, "match_length(average=rates)").note

@@ -12,6 +12,7 @@ from lmbench import pipeline, store
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model._neural import Neural
 from lmbench.pipeline import Plan
+from lmbench.pipeline.job import prepare
 from lmbench.pipeline.match import best_ngram, in_order, trains, with_controls
 from lmbench.pipeline.passing import VALID, crossing, with_passes
 from lmbench.progress import Silent
@@ -49,6 +50,10 @@ def by_bytes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pipeline.Run]
         yield pipeline.run(plan)
 
 
+def validation(run: pipeline.Run) -> Tokens:
+    return prepare(Plan.of(run.record.plan), Silent()).valid
+
+
 def by_name(run: pipeline.Run) -> dict[str, Row]:
     return {row.model: row for row in run.record.rows}
 
@@ -70,8 +75,7 @@ def test_validation_loss_of_counts_is_in_the_record_and_is_exact(by_bytes: pipel
     row = by_name(by_bytes)["ngram(order=2)"]
     model = pipeline.load_model(by_bytes.folder, row)
     kept = np.load(by_bytes.folder / row.folder / VALID)
-    job = pipeline.job.prepare(Plan(**by_bytes.record.plan), Silent())  # type: ignore[attr-defined]
-    again = model.log_probs(job.valid, Silent())
+    again = model.log_probs(validation(by_bytes), Silent())
     assert kept == pytest.approx(again, abs=1e-12)
     assert row.valid_nats_per_token == pytest.approx(-again.mean())
 
@@ -83,7 +87,7 @@ def test_a_net_passes_counts_on_the_same_validation_tokens(by_bytes: pipeline.Ru
     curve = [point["valid"] for point in net.training["curve"]]  # type: ignore[union-attr,index,call-overload]
     for each in net.passes:
         assert (each.seconds is not None) == (min(curve) <= each.nats_per_token)
-    valid = pipeline.job.prepare(Plan(**by_bytes.record.plan), Silent()).valid  # type: ignore[attr-defined]
+    valid = validation(by_bytes)
     places = validation_windows(valid, 32, "cpu").targets()
     of_bigram = next(each for each in net.passes if each.model == "ngram(order=2)")
     kept = np.load(by_bytes.folder / rows["ngram(order=2)"].folder / VALID)
@@ -97,7 +101,7 @@ def test_a_net_with_tokens_of_its_own_is_held_to_the_whole_validation_text(by_by
     training = {key: value for key, value in rows[NET].training.items() if key != "validation"}
     others = [row for row in by_bytes.record.rows if row.model != NET]
     record = by_bytes.record.model_copy(update={"rows": [rows[NET].model_copy(update={"training": training}), *others]})
-    valid = pipeline.job.prepare(Plan(**by_bytes.record.plan), Silent()).valid  # type: ignore[attr-defined]
+    valid = validation(by_bytes)
     for each in with_passes(record, valid, by_bytes.folder).rows[0].passes:
         assert each.nats_per_token == pytest.approx(rows[each.model].valid_nats_per_token)
 
@@ -153,7 +157,7 @@ def test_with_two_parts_validation_is_of_counts_that_had_not_seen_it(small_text:
     whole = pipeline.run(small(small_text, tmp_path, models=["ngram(order=3)", NET[:-1] + ", steps=3)"], split="80/20"))
     row = whole.record.rows[0]
     refitted = pipeline.load_model(whole.folder, row)
-    valid = pipeline.job.prepare(Plan(**whole.record.plan), Silent()).valid  # type: ignore[attr-defined]
+    valid = validation(whole)
     assert row.valid_nats_per_token is not None
     assert row.valid_nats_per_token > -refitted.log_probs(valid, Silent()).mean() + 0.02
     assert whole.record.rows[1].passes == []  # the net did see it

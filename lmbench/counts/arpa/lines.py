@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lmbench.errors import LmbenchError
 
+LOG_ZERO = -99.0  # log10 of a probability: this, and less, stands for the logarithm of zero
 _NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|-inf(inity)?", re.IGNORECASE)
 _MOST = 99.0  # log10 of a back-off weight: more is no weight, and more yet no float32
 _SPACE = re.compile(rb"[ \t\r]+")

@@ -15,12 +15,11 @@ from torch import Tensor
 
 from lmbench.corpus.compression import open_binary, readable
 from lmbench.counts.arpa.levels import DuplicateError, Levels
-from lmbench.counts.arpa.lines import Lines, read_fast, read_slowly
+from lmbench.counts.arpa.lines import LOG_ZERO, Lines, read_fast, read_slowly
 from lmbench.counts.arpa.names import BEGIN, END, Spelling, names
 from lmbench.counts.arpa.numbering import Numbering, number, vocabulary_of
 from lmbench.counts.arpa.restrict import restrict
 from lmbench.counts.arpa.source import Header, Source, second_line
-from lmbench.counts.arpa.write import LOG_ZERO
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.parallel import coarse_threads
 from lmbench.errors import LmbenchError

@@ -9,10 +9,10 @@ from typing import IO
 
 from lmbench.corpus.compression import open_binary, readable
 from lmbench.counts.arpa.names import SPELLINGS, Spelling
+from lmbench.counts.ngrams import MAX_ORDER
 from lmbench.errors import LmbenchError
 
 BLOCK = 1 << 24  # bytes read and parsed together; a line must be shorter
-MAX_ORDER = 32
 _PREAMBLE = 1 << 20  # bytes that may stand before \data\
 _COUNT = re.compile(r"ngram\s+(\d{1,9})\s*=\s*(\d{1,18})")
 _SPELLING = re.compile(r"#\s*tokens:\s*(\S+)")

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from lmbench.counts.arpa.levels import columns
+from lmbench.counts.arpa.lines import LOG_ZERO
 from lmbench.counts.arpa.names import BEGIN, END, UNKNOWN, names, spelling_for
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.parallel import coarse_threads
@@ -24,7 +25,6 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.progress import Progress, Silent, Task
 from lmbench.tokens import Vocabulary
 
-LOG_ZERO = -99.0
 _CHUNK = 1 << 17  # n-grams formatted together
 _GZIP_LEVEL = 3  # a tenth larger than at 6, and written more than twice as fast
 _XZ_PRESET = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -35,6 +36,11 @@ class Section(Protocol):
 
     def figure(self, record: Record) -> Figure | None:
         """A matplotlib figure: inline on the page, and a PNG beside it."""
+
+
+def breakable(spec: str) -> str:
+    """The name of a model as HTML, with places where a narrow column may break it: `ngram(<wbr>order=<wbr>5)`."""
+    return re.sub(r"([(\[=])", r"\1<wbr>", escape(spec))
 
 
 def bullets(sentences: Sequence[str], width: int) -> RenderableType | None:

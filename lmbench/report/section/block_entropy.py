@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from lmbench.record import Entropy, Record
 from lmbench.report import draw
+from lmbench.report import format as form
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import RenderableType
 
 __all__ = ["BlockEntropy"]
+
+_LONGEST = 60  # characters of a name
 
 
 class BlockEntropy:
@@ -34,20 +37,25 @@ class BlockEntropy:
         for (entropy, points), colour in zip(curves, draw.CYCLE, strict=False):
             good = [(n, bits) for n, bits, reliable in points if reliable]
             rest = good[-1:] + [(n, bits) for n, bits, reliable in points if not reliable]
-            name = entropy.estimator
-            plot.plot(*zip(*good, strict=True), "o-", color=colour, label=name, markersize=4.5, linewidth=1.6)
+            plot.plot(
+                *zip(*good, strict=True), "o-", color=colour, label=entropy.estimator, markersize=4.5, linewidth=1.6
+            )
             plot.plot(*zip(*rest, strict=True), "o:", color=colour, mfc="white", markersize=4, linewidth=1, alpha=0.6)
-        best = min((row for row in record.rows if row.bits_per_character), default=None, key=_per_character)
+        best = min((row for row in record.rows if row.bits_per_character is not None), default=None, key=_per_character)
         if best is not None:
             plot.axhline(
                 _per_character(best),
                 color=draw.INK,
                 linewidth=1,
                 linestyle=(0, (4, 3)),
-                label=f"best model: {best.model}",
+                label=f"best model: {form.shortened(best.model, _LONGEST)}",
             )
         plot.set_ylim(bottom=0)
-        plot.set_xlabel("n: symbols in the block, the predicted one included", fontsize=9.5, color=draw.INK)
+        plot.set_xlabel(
+            "n: symbols in the block, the predicted one included; hollow: too long for this text to tell",
+            fontsize=9.5,
+            color=draw.INK,
+        )
         plot.set_ylabel("bits per character", fontsize=9.5, color=draw.INK)
         legend = plot.legend(frameon=False, fontsize=8.5, labelcolor=draw.INK)
         for text in legend.get_texts():

@@ -75,7 +75,7 @@ def card_lines(record: Record) -> list[tuple[str, str]]:
 def _part(split: Split) -> str:
     return (
         f"{split.tokens:,} tokens, {split.bytes:,} bytes, {split.characters:,} characters, "
-        f"{split.documents:,} {'document' if split.documents == 1 else 'documents'}; {split.hash[:12]}"
+        f"{form.counted(split.documents, 'document')}; {split.hash[:12]}"
     )
 
 

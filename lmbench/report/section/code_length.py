@@ -37,6 +37,7 @@ class CodeLength:
             plot.plot(ends, rates, "o-", color=colour, markersize=4, linewidth=1.4, label=entropy.estimator)
             if entropy.bits_per_token is not None:
                 plot.axhline(entropy.bits_per_token, color=colour, linewidth=1, linestyle=(0, (4, 3)))
+        draw.decades(plot.xaxis)
         plot.set_ylim(bottom=0)
         plot.set_xlabel("tokens of the text coded so far; dashed: the whole code", fontsize=9.5, color=draw.INK)
         plot.set_ylabel("bits per token of the block", fontsize=9.5, color=draw.INK)

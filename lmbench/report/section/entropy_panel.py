@@ -11,6 +11,7 @@ from lmbench.report import draw
 from lmbench.report import format as form
 from lmbench.report.lines import CONTROL, LIMIT, Line, lines_of
 from lmbench.report.published import PUBLISHED, Published, looks_english
+from lmbench.report.section.base import breakable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +34,7 @@ _RANKS = "ranks of "  # so begins the name of a bound from Shannon's game
 _LONGEST = 44  # characters of a name
 _NAME = 22  # columns that a name keeps, however narrow the terminal
 _HUMAN = "#718096"
+_GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # on which writing can be read over a line
 _ELSEWHERE = "published for English, of other texts"
 
 
@@ -71,9 +73,9 @@ class EntropyPanel:
         for line in lines:
             data = "".join(f"<td>{escape(show(line))}</td>" for _, show in _COLUMNS)
             kind = escape(line.kind.replace(" ", "-"), quote=True)
-            body.append(f'<tr class="{kind}"><th scope="row">{escape(line.name)}</th>{data}</tr>')
+            body.append(f'<tr class="{kind}"><th scope="row">{breakable(line.name)}</th>{data}</tr>')
         table = f"<thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
-        page = f'<div class="wide"><table>{table}</table></div>'
+        page = f'<div class="wide"><table class="rows">{table}</table></div>'
         return page + "".join(f"<p>{escape(line)}</p>" for line in _remarks(record))
 
     def figure(self, record: Record) -> Figure | None:
@@ -91,7 +93,7 @@ class EntropyPanel:
             place = _heading(plot, place, _GROUPS.get(kind, kind), draw.COLOURS.get(kind, draw.INK))
             for line in lines:
                 _mark(plot, line, place)
-                ticks.append((place, _short(line.name), draw.COLOURS.get(kind, draw.INK)))
+                ticks.append((place, form.shortened(line.name, _LONGEST), draw.COLOURS.get(kind, draw.INK)))
                 place += 1.0
         if known:
             place = _heading(plot, place, _ELSEWHERE, _HUMAN)
@@ -168,8 +170,9 @@ def panel_lines(record: Record) -> list[Line]:
             if kind == "lower bound" and (game is not best or bits * per_character > least):
                 continue
             low, high = (bound * per_byte for bound in interval) if interval else (None, None)
+            bounds = (interval[0] * per_character, interval[1] * per_character) if interval else None
             name = f"{_RANKS}{game.model}, {point.context} known"
-            lines.append(Line(name, kind, None, bits * per_character, bits * per_byte, low, high))
+            lines.append(Line(name, kind, None, bits * per_character, bits * per_byte, low, high, bounds))
     return sorted(lines, key=lambda line: math.inf if line.bits_per_byte is None else line.bits_per_byte)
 
 
@@ -179,19 +182,11 @@ def _cross_entropy(game: Shannon) -> float:
     return math.inf if found is None else found
 
 
-def _interval(line: Line) -> tuple[float, float] | None:
-    """The 95 % interval in bits per character."""
-    if line.low is None or line.high is None or not line.bits_per_byte or line.bits_per_character is None:
-        return None
-    scale = line.bits_per_character / line.bits_per_byte
-    return line.low * scale, line.high * scale
-
-
 _COLUMNS = (
     ("kind", lambda line: line.kind),
     ("bits/char", lambda line: form.fixed(line.bits_per_character, 3)),
     ("bits/byte", lambda line: form.fixed(line.bits_per_byte, 3)),
-    ("95 %, bits/char", lambda line: form.interval(_interval(line), 3)),
+    ("95 %, bits/char", lambda line: form.interval(line.interval, 3)),
 )
 
 
@@ -206,7 +201,7 @@ def _heading(plot: Axes, place: float, text: str, colour: str) -> float:
     """A line of text above a group, at the left edge of the axes; where the group begins."""
     plot.annotate(
         text, (0.0, place), xycoords=("axes fraction", "data"), xytext=(4, -2), textcoords="offset points",
-        va="center", fontsize=8.5, color=colour, style="italic",
+        va="center", fontsize=8.5, color=colour, style="italic", bbox=_GROUND,
     )  # fmt: skip
     return place + 1.0
 
@@ -216,7 +211,7 @@ def _mark(plot: Axes, line: Line, place: float) -> None:
     value = line.bits_per_character
     assert value is not None
     colour = draw.COLOURS.get(line.kind, draw.INK)
-    bounds = _interval(line)
+    bounds = line.interval
     if line.kind not in _NO_BOUNDS:
         plot.plot([0, value], [place, place], color=colour, linewidth=1, alpha=0.18, zorder=1)
     if bounds is not None:
@@ -240,16 +235,9 @@ def _published(plot: Axes, item: Published, place: float) -> None:
         plot.plot([item.low], [place], "|", color=_HUMAN, markersize=11, markeredgewidth=2)
     plot.annotate(
         f"{_span(item)}: {item.about}", (item.high, place), xytext=(7, 0), textcoords="offset points",
-        va="center", fontsize=8, color=_HUMAN, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+        va="center", fontsize=8, color=_HUMAN, bbox=_GROUND,
     )  # fmt: skip
 
 
 def _span(item: Published) -> str:
     return f"{item.low:g} – {item.high:g}" if item.high > item.low else f"{item.low:g}"
-
-
-def _short(name: str) -> str:
-    if len(name) <= _LONGEST:
-        return name
-    end = _LONGEST // 3
-    return f"{name[: _LONGEST - end - 1]}…{name[-end:]}"

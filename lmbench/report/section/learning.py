@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Learning"]
 
 _COSTS = (("seconds", "seconds of training"), ("tokens", "tokens trained on"), ("flops", "floating-point operations"))
+_LONGEST = 60  # characters of a name
 _LEAST = 0.035  # of the height of a picture, between two labels
 
 
@@ -50,13 +51,15 @@ class Learning:
             for level in levels.values():
                 plot.axhline(level, color=draw.MUTED, linewidth=0.9, zorder=1)
             plot.set_xscale("log")
+            draw.decades(plot.xaxis)
             plot.set_xlabel(label, fontsize=9, color=draw.INK)
         plots[0].set_ylabel("nats per token, validation text", fontsize=9, color=draw.INK)
         low, high = _limits(rows, levels)
         plots[0].set_ylim(low, high)
         for name, level, at in _apart(levels, low, high):
+            label = f"{form.shortened(name, 34)}  {level:.3f}"
             plots[-1].annotate(
-                f"{name}  {level:.3f}", (1.0, at), xytext=(5, 0), xycoords=("axes fraction", "data"),
+                label, (1.0, at), xytext=(5, 0), xycoords=("axes fraction", "data"),
                 textcoords="offset points", va="center", fontsize=7.5, color=draw.INK, parse_math=False,
                 annotation_clip=False,
             )  # fmt: skip
@@ -140,12 +143,12 @@ def _curve(plot: Axes, row: Row, cost: str, colour: str, named: bool) -> None:
     if valid:
         plot.plot(
             [point[cost] for point in valid], [point["valid"] for point in valid], "o-", color=colour, markersize=2.5,
-            linewidth=1.4, label=row.model,
+            linewidth=1.4, label=form.shortened(row.model, _LONGEST),
         )  # fmt: skip
     if train:
         plot.plot(
             [point[cost] for point in train], [point["train"] for point in train], ":", color=colour, linewidth=1.1,
-            label=f"{row.model}: its training loss",
+            label=f"{form.shortened(row.model, _LONGEST)}: its training loss",
         )  # fmt: skip
     for each in row.passes:
         at = getattr(each, cost)
@@ -166,7 +169,8 @@ def _points(row: Row, loss: str) -> list[dict[str, Any]]:
     if not isinstance(curve, list):
         return []
     points = [point for point in curve if isinstance(point, dict)]
-    return [point for point in points if all(point.get(key) for key in (loss, *(cost for cost, _ in _COSTS)))]
+    points = [point for point in points if point.get(loss) is not None]
+    return [point for point in points if all(point.get(cost) for cost, _ in _COSTS)]
 
 
 def _levels(record: Record) -> dict[str, float]:

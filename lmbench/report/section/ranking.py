@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmbench.record import Record
 from lmbench.report import draw
+from lmbench.report import format as form
 from lmbench.report.lines import CONTROL, Line, lines_of
 
 if TYPE_CHECKING:
@@ -57,12 +58,15 @@ class Ranking:
                 plot.axvline(value, color=colour, linewidth=1, linestyle=(0, (4, 3)))
             seen.add(line.kind)
         plot.set_yticks(range(len(lines)))
-        for label, line in zip(plot.set_yticklabels([_short(line.name) for line in lines]), lines, strict=True):
+        for label, line in zip(
+            plot.set_yticklabels([form.shortened(line.name, _LONGEST) for line in lines]), lines, strict=True
+        ):
             label.set_parse_math(False)
             label.set_color(draw.COLOURS.get(line.kind, draw.INK))
         plot.set_ylim(len(lines) - 0.4, -0.6)
         plot.margins(x=0.08)
-        plot.set_xlabel("bits per byte of text" if per_byte else "nats per token", fontsize=9.5, color=draw.INK)
+        unit = "bits per byte of text" if per_byte else "nats per token"
+        plot.set_xlabel(f"{unit}; bars: 95 % intervals", fontsize=9.5, color=draw.INK)
         if len(seen) > 1:
             plot.legend(frameon=False, fontsize=8.5, loc="upper right", labelcolor=draw.INK)
         return figure
@@ -77,7 +81,3 @@ def _bounds(line: Line, per_byte: bool) -> tuple[float | None, float | None]:
         return line.low, line.high
     interval = line.row.ci95_nats_per_token if line.row else None
     return interval if interval else (None, None)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"

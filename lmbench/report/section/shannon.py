@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ from lmbench.record import Record, Shannon, ShannonPoint
 from lmbench.report import draw
 from lmbench.report import format as form
 from lmbench.report.published import COVER_KING, SHANNON_1951, looks_english
+from lmbench.report.ranks import rank_html
+from lmbench.report.section.base import breakable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["ShannonGame"]
 
 HEADERS = ("context", "lower", "95 %", "upper", "95 %", "cross-entropy", "first guess", "guesses")
+_DROPPED = ((7,), (6,), (2, 4), (5,))  # of HEADERS, one after the other, where a terminal has no room
+_LONGEST = 60  # characters of a name
 _SOURCE = "a person, 27-letter English (Shannon 1951)"
 
 
@@ -25,7 +30,7 @@ class ShannonGame:
     """Upper and lower bounds from guess ranks, by models and by people, against the length of the context."""
 
     title = "Shannon's prediction game"
-    position = 9
+    position = 12
 
     def text(self, record: Record, width: int) -> RenderableType | None:
         return None
@@ -39,9 +44,11 @@ class ShannonGame:
         played = [item for item in record.shannon if item.points]
         if not played:
             return None
-        figure, plot = draw.axes(8.5, 4.2)
+        figure, plot = draw.axes(8.5, 4.4 + 0.09 * len(played))
         for item, colour in zip(played, draw.CYCLE * len(played), strict=False):
             _band(plot, item, colour)
+        for marker, label in (("v", "upper bound"), ("^", "lower bound"), (".", "the model’s own cross-entropy")):
+            plot.plot([], [], marker, color=draw.MUTED, markersize=4, label=label)
         if comparable(record):
             _people(plot)
         plot.set_xscale("symlog", linthresh=1)
@@ -54,7 +61,8 @@ class ShannonGame:
         unit = "character" if _per_character(played) else "token"
         plot.set_xlabel(f"{symbols(record)} known", fontsize=9.5, color=draw.INK)
         plot.set_ylabel(f"bits per {unit}", fontsize=9.5, color=draw.INK)
-        for text in plot.legend(frameon=False, fontsize=8, labelcolor=draw.INK, loc="upper right").get_texts():
+        legend = figure.legend(loc="outside lower left", frameon=False, fontsize=8, labelcolor=draw.INK, ncols=2)
+        for text in legend.get_texts():
             text.set_parse_math(False)
         return figure
 
@@ -64,7 +72,9 @@ def _band(plot: Axes, item: Shannon, colour: str) -> None:
     contexts = [point.context for point in item.points]
     lower = [scaled(item, point.lower) for point in item.points]
     upper = [scaled(item, point.upper) for point in item.points]
-    plot.fill_between(contexts, lower, upper, color=colour, alpha=0.13, linewidth=0, label=item.model)
+    plot.fill_between(
+        contexts, lower, upper, color=colour, alpha=0.13, linewidth=0, label=form.shortened(item.model, _LONGEST)
+    )
     for values, marker, name in ((upper, "v", "ci95_upper"), (lower, "^", "ci95_lower")):
         plot.plot(contexts, values, marker + "-", color=colour, markersize=4, linewidth=1.3)
         for point in item.points:
@@ -72,9 +82,10 @@ def _band(plot: Axes, item: Shannon, colour: str) -> None:
             if interval:
                 ends = [scaled(item, bound) for bound in interval]
                 plot.plot([point.context] * 2, ends, color=colour, linewidth=2, alpha=0.4)
-    own = [(point.context, scaled(item, point.cross_entropy)) for point in item.points if point.cross_entropy]
+    known = [point for point in item.points if point.cross_entropy is not None]
+    own = [(point.context, scaled(item, point.cross_entropy)) for point in known]
     if own:
-        plot.plot(*zip(*own, strict=True), ".", color=colour, markersize=4, alpha=0.8, label="its own cross-entropy")
+        plot.plot(*zip(*own, strict=True), ".", color=colour, markersize=4, alpha=0.8)
 
 
 def _people(plot: Axes) -> None:
@@ -152,17 +163,31 @@ def cells(item: Shannon, point: ShannonPoint) -> list[str]:
     ]
 
 
-def table_of(item: Shannon) -> Any:
-    """The points of one model as a table for the terminal."""
+def fitting(made: Sequence[Shannon], width: int) -> list[int]:
+    """The columns, by their places in HEADERS, that a terminal of `width` columns has room for in all of the tables."""
+    widths = [
+        max(len(text) for text in (header, *(cells(item, point)[place] for item in made for point in item.points)))
+        for place, header in enumerate(HEADERS)
+    ]
+    left = list(range(len(HEADERS)))
+    for group in _DROPPED:
+        if sum(widths[place] for place in left) + 2 * (len(left) - 1) > width:
+            left = [place for place in left if place not in group]
+    return left
+
+
+def table_of(item: Shannon, shown: Sequence[int]) -> Any:
+    """The points of one model as a table for the terminal, of the columns at `shown`."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
-    for header in HEADERS:
-        grid.add_column(header, justify="right", no_wrap=True)
+    for place in shown:
+        grid.add_column(HEADERS[place], justify="right", no_wrap=True)
     for point in item.points:
-        grid.add_row(*(Text(cell) for cell in cells(item, point)))
+        known = cells(item, point)
+        grid.add_row(*(Text(known[place]) for place in shown))
     return grid
 
 
@@ -173,4 +198,4 @@ def _html(item: Shannon) -> str:
     )
     notes = "".join(f"<li>{escape(note)}</li>" for note in item.notes)
     table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    return f"<h3>{escape(item.model)}</h3>{table}" + (f"<ul>{notes}</ul>" if notes else "")
+    return f"<h3>{breakable(item.model)}</h3>{table}" + (f"<ul>{notes}</ul>" if notes else "")

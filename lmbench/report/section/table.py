@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmbench.record import Record
 from lmbench.report.lines import Column, Line, columns_of, lines_of
+from lmbench.report.section.base import breakable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,27 +49,35 @@ class ComparisonTable:
         for index, line in enumerate(lines):
             cells = [Text(column.cells[index]) for column in shown]
             table.add_row(Text(line.name), *cells, style=_STYLES.get(line.kind, ""))
+        remarks = [legend(shown)]
         left = [column.header for column in columns if column not in shown]
-        if not left:
-            return table
-        return Group(table, Text(f"no room for: {', '.join(left)}; widen the terminal or see report.html", style="dim"))
+        if left:
+            remarks.append(f"no room for: {', '.join(left)}; widen the terminal or see report.html")
+        return Group(table, *(Text(remark, style="dim") for remark in remarks))
 
     def html(self, record: Record) -> str | None:
         lines = lines_of(record)
         if not lines:
             return None
-        columns = [column.page or (column.header, column.cells) for column in columns_of(lines)]
+        known = columns_of(lines)
+        columns = [column.page or (column.header, column.cells) for column in known]
         head = "".join(f"<th>{escape(header)}</th>" for header, _ in columns)
         body = []
         for index, line in enumerate(lines):
             data = "".join(f"<td>{escape(cells[index])}</td>" for _, cells in columns)
             kind = escape(line.kind.replace(" ", "-"), quote=True)
-            body.append(f'<tr class="{kind}"><th scope="row">{escape(line.name)}</th>{data}</tr>')
+            body.append(f'<tr class="{kind}"><th scope="row">{breakable(line.name)}</th>{data}</tr>')
         table = f"<thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
-        return f'<div class="wide"><table>{table}</table></div>'
+        about = legend([column for column in known if column.page is None])
+        return f'<div class="wide"><table class="rows">{table}</table></div><p>{escape(about)}</p>'
 
     def figure(self, record: Record) -> Figure | None:
         return None
+
+
+def legend(columns: list[Column]) -> str:
+    """What the figures are, a clause for each column."""
+    return "; ".join(f"{column.header}: {column.about}" for column in columns if column.about)
 
 
 def _fitting(lines: list[Line], columns: list[Column], width: int) -> list[Column]:

@@ -1,0 +1,64 @@
+"""Options that several commands have, said once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+TEXT, MEASURED, OUTPUT = "Text", "What is measured", "Output"  # panels of the help
+
+
+class Unit(StrEnum):
+    BYTE = "byte"
+    CHAR = "char"
+    TOKEN = "token"
+    WORD = "word"
+
+
+class Device(StrEnum):
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+# of a text
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A text, as for lmbench run.")]
+TestText = Annotated[
+    str | None,
+    typer.Option("--test", metavar="PATH", help="Test text. [dim]\\[cut from SOURCE][/]", rich_help_panel=TEXT),
+]
+SplitRule = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        metavar="A/B/C",
+        help="Train/valid/test in per cent, or train/test. [dim]\\[the corpus's own, or 90/5/5][/]",
+        rich_help_panel=TEXT,
+    ),
+]
+EachLine = Annotated[
+    bool, typer.Option("--lines", help="Each line is a document, as KenLM and SRILM have it.", rich_help_panel=TEXT)
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(help="Encoding of the text, such as shift_jis. [dim]\\[UTF-8, checked][/]", rich_help_panel=TEXT),
+]
+TextField = Annotated[
+    str, typer.Option(help="Field that holds the text of a .jsonl or .parquet record.", rich_help_panel=TEXT)
+]
+UnitTokenizer = Annotated[
+    str, typer.Option(metavar="SPEC", help="Tokenizer of --unit token.", rich_help_panel=MEASURED)
+]
+
+# of a run
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run: its folder, a unique part of its name, or latest.")]
+RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds the runs.")]
+
+# of the machine and the output
+DeviceName = Annotated[Device, typer.Option("--device", help="Where to compute; auto: on a GPU if there is one.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is random.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
