@@ -18,51 +18,29 @@ scored it.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import os
 import re
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _nanogpt import Side, copied, train_nanogpt
+from _shared import run, write_figures
 from rich.console import Console
 from rich.table import Table
 
 from lmbench import machine
 
-CPU = [
-    *("--device=cpu", "--compile=False", "--eval_iters=20", "--log_interval=1", "--block_size=64", "--batch_size=12"),
-    *("--n_layer=4", "--n_head=4", "--n_embd=128", "--max_iters=2000", "--lr_decay_iters=2000", "--dropout=0.0"),
-]
 SHARE = {"cpu": 1.0, "cuda": 0.5}
 ALONE = {"cpu": 100.0, "cuda": 120.0}  # seconds of ours where nanoGPT sets none
 WIDTHS = (128, 256, 512, 1024)
 GROWTH_SECONDS = {"cpu": 20.0, "cuda": 10.0}
 GPT2_VOCABULARY = 50_304
-
-
-@dataclass
-class Side:
-    """One row of the table on the text. `reported`: what the program itself says; nats per character."""
-
-    name: str
-    parameters: int
-    train_seconds: float
-    trained_tokens: int
-    reported: float
-    exact: float
-    characters: int
-    context: int
-    stride: int
 
 
 @dataclass
@@ -75,123 +53,6 @@ class Speed:
     step_seconds: float
     peak_mb: float | None
     utilisation: float | None
-
-
-def run(
-    command: list[str], cwd: Path | None = None, started: str = "", ended: tuple[str, ...] = ()
-) -> tuple[str, float]:
-    """A process's output, and the seconds from the line that begins with `started` to the last one that begins with one
-    of `ended`; to the process's end where none does.
-
-    Raises SystemExit with its last words where it fails.
-    """
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
-    begun, last, lines = time.perf_counter(), None, []
-    with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            stdin=subprocess.DEVNULL,
-        )
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            if started and line.startswith(started):
-                begun = time.perf_counter()
-            if ended and line.startswith(ended):
-                last = time.perf_counter()
-        process.wait()
-        seconds = (last or time.perf_counter()) - begun
-        errors.seek(0)
-        said = errors.read()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed with {process.returncode}: {said[-2000:]}")
-    return "".join(lines), seconds
-
-
-def copied(nanogpt: Path, work: Path) -> Path:
-    """Its programs in a folder of their own, so that the checkout stays as it is."""
-    peer = work / "nanoGPT"
-    (peer / "data" / "shakespeare_char").mkdir(parents=True)
-    for name in ("train.py", "model.py", "bench.py", "configurator.py", "data/shakespeare_char/prepare.py"):
-        if not (nanogpt / name).is_file():
-            raise SystemExit(f"{nanogpt} has no {name}: pass a checkout of github.com/karpathy/nanoGPT")
-        shutil.copyfile(nanogpt / name, peer / name)
-    shutil.copytree(nanogpt / "config", peer / "config")
-    return peer
-
-
-def train_nanogpt(args: argparse.Namespace, peer: Path) -> Side:
-    """Its prepare.py and train.py, then its checkpoint scored exactly."""
-    data = peer / "data" / "shakespeare_char"
-    shutil.copyfile(args.text, data / "input.txt")
-    # prepare.py imports requests to fetch a text that it finds already there
-    (data / "requests.py").write_text("", encoding="utf-8")
-    run([sys.executable, "prepare.py"], data)
-    options = CPU if args.device == "cpu" else [f"--device={args.device}"]
-    if args.iterations:
-        few = str(args.iterations)
-        options = [*options, f"--max_iters={few}", f"--lr_decay_iters={few}", f"--eval_interval={few}"]
-        options += [f"--warmup_iters={args.iterations // 10}"]
-    command = [sys.executable, "train.py", "config/train_shakespeare_char.py", *options]
-    # the last line before its loop begins, and those of its steps and evaluations
-    before = "compiling the model" if args.device == "cuda" else "using fused AdamW"
-    output, seconds = run(command, peer, before, ("iter ", "step "))
-    losses = [float(loss) for loss in re.findall(r"^step \d+: .*val loss ([\d.]+)", output, re.MULTILINE)]
-    tokens = re.search(r"tokens per iteration will be: ([\d,]+)", output)
-    steps = re.findall(r"^iter (\d+):", output, re.MULTILINE)
-    assert tokens is not None
-    own = [sys.executable, str(Path(__file__).resolve()), "--score-nanogpt", str(peer), args.device]
-    scored = json.loads(run(own)[0].splitlines()[-1])
-    return Side(
-        "nanoGPT",
-        scored["parameters"],
-        seconds,
-        (int(steps[-1]) + 1) * int(tokens.group(1).replace(",", "")),
-        min(losses[1:]),  # the first is of the untrained net, and is not kept
-        scored["exact"],
-        scored["characters"],
-        scored["context"],
-        scored["stride"],
-    )
-
-
-def score_nanogpt(folder: str, device: str) -> None:
-    """Every character of val.bin but the first, once, by nanoGPT's own model; prints JSON."""
-    import torch
-
-    peer = Path(folder)
-    found = importlib.util.spec_from_file_location("nanogpt_model", peer / "model.py")
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    sys.modules["nanogpt_model"] = module
-    found.loader.exec_module(module)
-    checkpoint = torch.load(peer / "out-shakespeare-char" / "ckpt.pt", map_location=device, weights_only=True)
-    sizes = checkpoint["model_args"]
-    model = module.GPT(module.GPTConfig(**sizes))
-    weights = {name.removeprefix("_orig_mod."): tensor for name, tensor in checkpoint["model"].items()}
-    model.load_state_dict(weights)
-    model.to(device).eval()
-    ids = np.fromfile(peer / "data" / "shakespeare_char" / "val.bin", dtype=np.uint16).astype(np.int64)
-    context = sizes["block_size"]
-    stride = context // 2
-    total, count, at = 0.0, 0, 0
-    with torch.inference_mode():
-        while count < len(ids) - 1:  # the window that begins at `at` predicts the `context` places after it
-            end = min(at + context, len(ids) - 1)
-            x = torch.from_numpy(ids[None, at:end]).to(device)
-            y = torch.from_numpy(ids[at + 1 : end + 1]).to(device)
-            logits = model(x, y[None])[0][0].double()
-            losses = torch.nn.functional.cross_entropy(logits, y, reduction="none")
-            new = losses[count - at :]
-            total, count, at = total + float(new.sum()), count + len(new), at + stride
-    said = {"exact": total / count, "characters": count, "context": context, "stride": stride}
-    print(json.dumps(said | {"parameters": sum(p.numel() for p in model.parameters())}))
 
 
 def lmbench_run(args: argparse.Namespace, work: Path, source: list[str], seconds: float, model: str) -> dict[str, Any]:
@@ -360,20 +221,14 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    internal: dict[str, Callable[..., None]] = {"--score-nanogpt": score_nanogpt, "--time": time_one}
-    if len(sys.argv) > 1 and sys.argv[1] in internal:
-        internal[sys.argv[1]](*sys.argv[2:])
+    if sys.argv[1:2] == ["--time"]:
+        time_one(*sys.argv[2:])
         return
     args = arguments()
     args.device = machine.resolve_device(args.device)
     console = Console(width=160)
     described = machine.machine(args.device)
-    content: dict[str, Any] = {"machine": described, "versions": machine.versions(), "commit": machine.commit()}
-    content["arguments"] = {
-        key: Path(value).name if Path(str(value)).exists() else str(value)
-        for key, value in vars(args).items()
-        if value is not None
-    }
+    content: dict[str, Any] = {"versions": machine.versions(), "commit": machine.commit()}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         if args.text:
@@ -404,7 +259,7 @@ def main() -> None:
             content["growth"] = [asdict(speed) for speed in found_speeds]
     console.print(f"machine: {described}")
     if args.json:
-        args.json.write_text(json.dumps(content, indent=2), encoding="utf-8")
+        write_figures(args.json, args, described, **content)
 
 
 if __name__ == "__main__":

@@ -16,17 +16,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from _shared import measured, median, write_figures
 
 if TYPE_CHECKING:  # what is measured should not wait for what only the table needs
     from rich.table import Table
@@ -40,51 +39,17 @@ class Side:
 
     name: str
     tokens: int
-    ngrams: int = 0
-    build_seconds: float = 0.0
-    build_cores: float = 0.0
-    build_peak_mb: float = 0.0
-    bytes_per_ngram: float = 0.0
-    score_seconds: float = 0.0
-    score_tokens_per_second: float = 0.0
-    score_cores: float = 0.0
-    score_inner_seconds: float | None = None
-    perplexity: float = 0.0
-    long_seconds: float = float("nan")
-
-
-@dataclass
-class Usage:
-    seconds: float
-    cores: float
-    peak_mb: float
-    output: str
-
-
-def measured(command: list[str], stdin: Path | None = None, stdout: Path | None = None) -> Usage:
-    """Run a process to its end; raises with its own words where it fails."""
-    begun = time.perf_counter()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(
-            command,
-            stdin=stdin.open("rb") if stdin else subprocess.DEVNULL,
-            stdout=stdout.open("wb") if stdout else out,
-            stderr=errors,
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        errors.seek(0)
-        output, said = out.read().decode(), errors.read().decode()
-    if process.returncode:
-        raise SystemExit(f"{command[0]} failed with {process.returncode}: {said[-2000:]}")
-    return Usage(seconds, (used.ru_utime + used.ru_stime) / seconds, used.ru_maxrss / 1024, output + said)
-
-
-def median(times: int, command: Callable[[], Usage]) -> Usage:
-    """The median of several runs, by their seconds."""
-    return sorted((command() for _ in range(times)), key=lambda usage: usage.seconds)[times // 2]
+    ngrams: int
+    build_seconds: float
+    build_cores: float
+    build_peak_mb: float
+    bytes_per_ngram: float
+    score_seconds: float
+    score_tokens_per_second: float
+    score_cores: float
+    score_inner_seconds: float | None
+    perplexity: float
+    long_seconds: float
 
 
 def kenlm(args: argparse.Namespace, work: Path, train: Tokens, test: Tokens) -> list[Side]:
@@ -106,23 +71,23 @@ def kenlm(args: argparse.Namespace, work: Path, train: Tokens, test: Tokens) -> 
         querying = [args.query, "-v", "summary", str(binary)]
         query = median(args.repeat, lambda querying=querying: measured(querying, work / "test.txt"))
         long = median(args.repeat, lambda querying=querying: measured(querying, work / "train.txt"))
-        found = re.search(r"Perplexity including OOVs:\s+([\d.e+]+)", query.output)
+        found = re.search(r"Perplexity including OOVs:\s+([\d.e+]+)", query.output + query.said)
         seconds = lmplz.seconds + built.seconds
         sides.append(
             Side(
-                f"KenLM, {name}",
-                len(train),
-                ngrams,
-                seconds,
-                (lmplz.cores * lmplz.seconds + built.cores * built.seconds) / seconds,
-                max(lmplz.peak_mb, built.peak_mb),
-                binary.stat().st_size / ngrams,
-                query.seconds,
-                len(test) / query.seconds,
-                query.cores,
-                None,
-                float(found.group(1)) if found else float("nan"),
-                long.seconds,
+                name=f"KenLM, {name}",
+                tokens=len(train),
+                ngrams=ngrams,
+                build_seconds=seconds,
+                build_cores=(lmplz.cores * lmplz.seconds + built.cores * built.seconds) / seconds,
+                build_peak_mb=max(lmplz.peak_mb, built.peak_mb),
+                bytes_per_ngram=binary.stat().st_size / ngrams,
+                score_seconds=query.seconds,
+                score_tokens_per_second=len(test) / query.seconds,
+                score_cores=query.cores,
+                score_inner_seconds=None,
+                perplexity=float(found.group(1)) if found else float("nan"),
+                long_seconds=long.seconds,
             )
         )
         binary.unlink()
@@ -148,19 +113,19 @@ def ours(args: argparse.Namespace, work: Path, train: Tokens, test: Tokens, stor
     card = json.loads((model / "card.json").read_text(encoding="utf-8"))
     size = sum(path.stat().st_size for path in model.iterdir())
     return Side(
-        f"lmbench, {storage}",
-        len(train),
-        card["stored_ngrams"],
-        built.seconds,
-        built.cores,
-        built.peak_mb,
-        size / card["stored_ngrams"],
-        score.seconds,
-        len(test) / inner["seconds"],
-        score.cores,
-        inner["seconds"],
-        inner["perplexity"],
-        long.seconds,
+        name=f"lmbench, {storage}",
+        tokens=len(train),
+        ngrams=card["stored_ngrams"],
+        build_seconds=built.seconds,
+        build_cores=built.cores,
+        build_peak_mb=built.peak_mb,
+        bytes_per_ngram=size / card["stored_ngrams"],
+        score_seconds=score.seconds,
+        score_tokens_per_second=len(test) / inner["seconds"],
+        score_cores=score.cores,
+        score_inner_seconds=inner["seconds"],
+        perplexity=inner["perplexity"],
+        long_seconds=long.seconds,
     )
 
 
@@ -189,22 +154,6 @@ def score_one(folder: str, test: str, device: str) -> None:
     scores = model.log_probs(tokens, Silent())
     seconds = time.perf_counter() - begun
     print(json.dumps({"seconds": seconds, "perplexity": float(np.exp(-scores.mean()))}))
-
-
-def tokens_of(args: argparse.Namespace) -> tuple[Tokens, Tokens]:
-    from lmbench.corpus import default_cache, open_source
-    from lmbench.corpus.split import split
-    from lmbench.progress import Silent
-    from lmbench.spec import parse
-    from lmbench.tokenizer._cache import encode_splits, trained
-
-    cache, progress = default_cache(), Silent()
-    corpus = open_source(args.source, lines=args.lines, cache=cache, progress=progress)
-    test = open_source(args.test, lines=args.lines, cache=cache, progress=progress).text if args.test else corpus.test
-    splits = split(corpus.text, args.split, valid=corpus.valid, test=test)
-    tokenizer = trained(parse(args.tokenizer), splits.train, cache, progress)
-    train, _, held_out = encode_splits(tokenizer, splits, cache, progress)
-    return train, held_out
 
 
 def table(sides: list[Side]) -> Table:
@@ -260,7 +209,16 @@ def main() -> None:
     parser.add_argument("--growth", action="store_true", help="also 1/8, 1/4 and 1/2 of the tokens")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args()
-    train, test = tokens_of(args)
+    from lmbench.pipeline import Plan
+    from lmbench.pipeline.job import prepare
+    from lmbench.progress import Silent
+
+    plan = Plan(
+        args.source, models=(), tokenizer=args.tokenizer, test=args.test, split=args.split, lines=args.lines,
+        device=args.device,
+    )  # fmt: skip
+    job = prepare(plan, Silent())
+    train, test = job.train, job.test
     peer = bool(args.lmplz and args.build_binary and args.query)
     sides: list[Side] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -289,9 +247,7 @@ def main() -> None:
             f"{other.long_seconds / mine.long_seconds:.2f} times on the training text"
         )
     if args.json:
-        given = {name: Path(value).name if Path(str(value)).exists() else value for name, value in vars(args).items()}
-        content = {"machine": described, "arguments": given, "sides": [asdict(s) for s in sides]}
-        args.json.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
+        write_figures(args.json, args, described, sides=[asdict(side) for side in sides])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from _shared import write_figures
 from rich.console import Console
 from rich.table import Table
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
@@ -131,9 +132,7 @@ def main() -> None:
         f"lm_eval {version('lm_eval')}, transformers {version('transformers')}; {facts['cpu']}, {facts['cores']} cores"
     )
     if args.json:
-        given = vars(args) | {"source": Path(args.source).name, "json": args.json.name, "model": str(args.model)}
-        content = {"machine": facts, "arguments": given, "rows": [asdict(row) for row in rows]}
-        args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_figures(args.json, args, facts, rows=[asdict(row) for row in rows])
 
 
 if __name__ == "__main__":

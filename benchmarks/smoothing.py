@@ -12,7 +12,6 @@ and infinite where a token was never seen.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from typing import Any
 
 import nltk
 import numpy as np
+from _shared import write_figures
 from nltk.lm import (
     AbsoluteDiscountingInterpolated,
     KneserNeyInterpolated,
@@ -121,14 +121,7 @@ def main() -> None:
     Console(width=120).print(table)
     print(f"nltk {nltk.__version__}; {facts['cpu']}, {facts['cores']} cores")
     if args.json:
-        given = vars(args) | {"source": Path(args.source).name, "json": args.json.name}
-        content = {
-            "machine": facts,
-            "nltk": nltk.__version__,
-            "arguments": given,
-            "rows": [asdict(row) for row in rows],
-        }
-        args.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_figures(args.json, args, facts, nltk=nltk.__version__, rows=[asdict(row) for row in rows])
 
 
 if __name__ == "__main__":

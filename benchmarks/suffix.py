@@ -25,15 +25,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _shared import Usage, measured, write_figures
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from lmbench import machine
-from lmbench.corpus import default_cache, open_source
-from lmbench.corpus.split import split
 from lmbench.progress import Silent
-from lmbench.tokenizer._cache import encode_splits, trained
 from lmbench.tokens import Tokens
 
 QUERIES = 200_000
@@ -72,21 +70,11 @@ class Model:
     nats_per_token: float | None
 
 
-def child(*arguments: str | Path) -> tuple[dict[str, Any], float, float, float]:
-    """Run this file on `arguments` in a process: what it prints (JSON), its seconds, cores kept busy, and peak MB."""
-    command = [sys.executable, __file__, *map(str, arguments)]
-    begun = time.perf_counter()
-    with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen(command, stdout=out)
-        _, status, used = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        said = out.read().decode()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed with {process.returncode}: {said[-2000:]}")
-    last = said.strip().splitlines()[-1:] or ["null"]
-    return json.loads(last[0]), seconds, (used.ru_utime + used.ru_stime) / seconds, used.ru_maxrss / 1024
+def child(mode: str, *arguments: str | Path) -> tuple[dict[str, Any], Usage]:
+    """Run this file on `arguments` in a process: what it prints (JSON), and what it took."""
+    usage = measured([sys.executable, __file__, mode, *map(str, arguments)])
+    last = usage.output.strip().splitlines()[-1:] or ["null"]
+    return json.loads(last[0]), usage
 
 
 def queries(test: Tokens) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -230,20 +218,10 @@ MODES = {work.__name__: work for work in (index_ours, ask_ours, index_infini_gra
 def side(name: str, kind: str, work: Path, size: int, text: str) -> Side:
     """Index the `train` of `work`, and ask the index; `text`: the file that holds the tokens themselves."""
     with tempfile.TemporaryDirectory(dir=work) as folder:
-        _, seconds, cores, peak = child(f"index_{kind}", work / "train", folder)
-        found, *_ = child(f"ask_{kind}", folder, work / "test")
-        return Side(name, size, seconds, cores, peak, folder_bytes(Path(folder), text) / size, **found)
-
-
-def tokens_of(args: argparse.Namespace) -> tuple[Tokens, Tokens, Tokens]:
-    cache = default_cache()
-    corpus = open_source(args.source, lines=args.lines, cache=cache)
-    given = [
-        open_source(path, lines=args.lines, cache=cache).text if path else own
-        for path, own in ((args.valid, corpus.valid), (args.test, corpus.test))
-    ]
-    splits = split(corpus.text, args.split, valid=given[0], test=given[1])
-    return encode_splits(trained(args.tokenizer, splits.train, cache), splits, cache)
+        _, used = child(f"index_{kind}", work / "train", folder)
+        found, _ = child(f"ask_{kind}", folder, work / "test")
+        kept = folder_bytes(Path(folder), text) / size
+        return Side(name, size, used.seconds, used.cores, used.peak_mb, kept, **found)
 
 
 def table(title: str, rows: list[Any]) -> Table:
@@ -276,7 +254,15 @@ def main() -> None:
     parser.add_argument("--infini-gram", action="store_true", help="also infini-gram, from PyPI")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     args = parser.parse_args()
-    train, valid, test = tokens_of(args)
+    from lmbench.pipeline import Plan  # not at the top: the processes that are measured do without
+    from lmbench.pipeline.job import prepare
+
+    plan = Plan(
+        args.source, models=(), tokenizer=args.tokenizer, valid=args.valid, test=args.test, split=args.split,
+        lines=args.lines, device="cpu",
+    )  # fmt: skip
+    job = prepare(plan, Silent())
+    train, valid, test = job.train, job.valid, job.test
     if args.infini_gram and len(train.vocabulary) > _SEPARATOR:
         raise SystemExit("--infini-gram: this benchmark hands it ids of 16 bits; take a smaller vocabulary")
     sides: list[Side] = []
@@ -293,23 +279,16 @@ def main() -> None:
             if args.infini_gram:
                 sides.append(side("infini-gram", "infini_gram", work, len(piece), "tokenized.0"))
             for spec in ("suffix", "suffix(smoothing=pitman_yor)"):
-                found, _, _, peak = child("fit_and_score", spec, work / "train", work / "valid", work / "test")
-                fitted.append(Model(spec, len(piece), peak_mb=peak, **found))
+                found, used = child("fit_and_score", spec, work / "train", work / "valid", work / "test")
+                fitted.append(Model(spec, len(piece), peak_mb=used.peak_mb, **found))
     described = machine.machine("cpu")
     console = Console(width=180)
     console.print(table("Indexes", sides))
     console.print(table("Models on them", fitted))
     console.print(f"machine: {described}; {args.tokenizer}, {len(test):,} test tokens; {QUERIES:,} queries in a batch")
     if args.json:
-        content = {
-            "machine": described,
-            "arguments": {
-                name: Path(value).name if Path(str(value)).exists() else value for name, value in vars(args).items()
-            },
-            "indexes": [asdict(row) for row in sides],
-            "models": [asdict(row) for row in fitted],
-        }
-        args.json.write_text(json.dumps(content, indent=2, default=str), encoding="utf-8")
+        rows = {"indexes": [asdict(row) for row in sides], "models": [asdict(row) for row in fitted]}
+        write_figures(args.json, args, described, **rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Facts about where a run took place, and how much memory it needed."""
+"""Facts about where a run takes place, device, processes, network, versions, and how much memory it needed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import errno
 import importlib.metadata
 import os
 import platform
+import socket
 import subprocess
 import sys
 import threading
+import urllib.parse
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from lmbench.errors import UsageError
 
 _RECORDED = ("lmbench", "torch", "numpy", "tokenizers", "datasets", "safetensors")
+_PATIENCE = 5.0  # seconds to wait for a server to answer at all
 _INTERVAL = 0.02  # seconds between two looks at the memory where the kernel keeps no high-water mark
 
 
@@ -30,6 +33,18 @@ def launch() -> Launch:
     """As torchrun's environment variables say; without them this process is alone."""
     size, rank, local_rank = (int(os.environ.get(name, 0)) for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"))
     return Launch(max(1, size), rank, local_rank)
+
+
+def reachable(url: str) -> bool:
+    """Whether the server of `url` takes connections; taken as given behind a proxy: from here there is no telling."""
+    if any(os.environ.get(name) for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")):
+        return True
+    address = urllib.parse.urlsplit(url)
+    try:
+        socket.create_connection((address.hostname, address.port or address.scheme), timeout=_PATIENCE).close()
+    except OSError:
+        return False
+    return True
 
 
 def resolve_device(device: str) -> str:
@@ -211,8 +226,15 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
-def reason(error: OSError) -> str:
+def disk_full(error: BaseException) -> bool:
+    """Whether the disk ran out of space; safetensors and tokenizers have exceptions of their own for it."""
+    return "No space left on device" in str(error)
+
+
+def reason(error: Exception) -> str:
     """What the operating system says of a file, in one line, with what to do where that is plain."""
+    if not isinstance(error, OSError):
+        return "the disk is full; free some space, or give --out another disk" if disk_full(error) else str(error)
     name = f"{error.filename}: " if error.filename else ""
     what = f"{name}{error.strerror or error}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

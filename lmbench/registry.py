@@ -197,7 +197,8 @@ def _choices(key: str, known: dict[str, Option]) -> str:
 
 
 def _shown(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+    """A value as it would be written in a SPEC: text in quotes, a list with what it holds."""
+    return str(Spec("", {FIRST: value}))[1:-1]
 
 
 def _wants_spec(annotation: str) -> bool:

@@ -18,7 +18,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -29,14 +29,17 @@ from pydantic import ValidationError
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.record import Record, Row, first_fault
-from lmbench.spec import Spec
+from lmbench.spec import Spec, parse
 
 RECORD = "record.json"
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[IO[bytes]]:
-    """A file that appears under `path` whole, when the block ends well, or not at all."""
+    """A file that appears under `path` whole, when the block ends well, or not at all.
+
+    An OSError names `path`, not the file of another name that comes before it.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as handle:
@@ -44,8 +47,11 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
             handle.flush()
             os.fsync(handle.fileno())
         part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # its folder may be missing, or be no folder
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(part)):
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
@@ -54,10 +60,7 @@ def create_folder(out: Path, date: str, corpus: str, content: str) -> Path:
 
     Two runs of the same content at once get `...` and `...-2`. Raises LmbenchError where `out` is a file.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise LmbenchError(f"{out} is a file, not a folder; give --out another name") from error
+    make_folder(out)
     digest = hashlib.sha256(content.encode()).hexdigest()[:8]
     stem = f"{date}-{slug(corpus, 40)}-{digest}"
     for number in range(1, 10_000):
@@ -68,6 +71,26 @@ def create_folder(out: Path, date: str, corpus: str, content: str) -> Path:
             continue
         return folder
     raise LmbenchError(f"{out} holds ten thousand runs called {stem}; give --out another folder")
+
+
+@contextmanager
+def removed_if_empty(folder: Path) -> Iterator[Path]:
+    """`folder`, just made; where the block fails before anything is in it, it goes again."""
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
+def make_folder(out: Path) -> None:
+    """The folder `out` and those above it, where they are missing. Raises LmbenchError where one of them is a file."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next((path for path in (out, *out.parents) if path.is_file()), out)
+        raise LmbenchError(f"{file} is a file, not a folder; give --out another name") from error
 
 
 def slug(text: str, longest: int = 60) -> str:
@@ -139,8 +162,9 @@ def find_row(record: Record, name: str) -> Row:
         return found[0]
     choices = ", ".join(names) or "none"
     if found:
-        raise UsageError(f"{name!r} fits {len(found)} models of this run: {', '.join(row.model for row in found)}")
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        fitting = ", ".join(row.model for row in found)
+        raise UsageError(f"{name!r} fits {len(found)} models of this run: {fitting}; give more of the one you mean")
+    near = difflib.get_close_matches(name, [*names, *(parse(model).name for model in names)], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise UsageError(f"this run has no model {name!r}{hint} (choose from {choices})")
 

@@ -121,7 +121,7 @@ class Tokens:
             digest.update(self.ids[start : start + width].tobytes())
         return digest.hexdigest()
 
-    @property
+    @cached_property
     def ends(self) -> NDArray[np.int64]:
         """[d] the offset just after each document's end token."""
         return np.append(self.documents[1:], len(self.ids)).astype(np.int64)

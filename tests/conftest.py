@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,8 +10,6 @@ import pytest
 
 if TYPE_CHECKING:
     from lmbench.pipeline import Run
-
-sys.path.insert(0, str(Path(__file__).parent / "counts"))  # naive.py, the slow reference
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,19 @@ def test_place_among_the_processes_that_were_started_together(monkeypatch: pytes
     for name, value in (("WORLD_SIZE", "8"), ("RANK", "5"), ("LOCAL_RANK", "1")):
         monkeypatch.setenv(name, value)
     assert machine.launch() == (8, 5, 1)
+
+
+def test_a_server_that_answers_and_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("no_proxy", "localhost")  # which is no proxy
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"https://127.0.0.1:{server.getsockname()[1]}"
+        assert machine.reachable(url)
+    assert not machine.reachable(url)
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("not asked of a proxy"))
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    assert machine.reachable(url)
 
 
 def test_device() -> None:

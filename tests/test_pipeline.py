@@ -264,7 +264,7 @@ def test_pair_of_fractions_counts_again_with_the_validation_text(
 
 def test_plan_survives_json(small_text: Path, tmp_path: Path) -> None:
     plan = small(small_text, tmp_path, train_seconds=3.5, split="80/10/10")
-    again = Plan(**json.loads(json.dumps(plan.as_json())))
+    again = Plan.of(json.loads(json.dumps(plan.as_json())))
     assert again.specs() == plan.specs()
     assert again.as_json() == plan.as_json()
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_texts import alphabet
 
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
-LETTERS = Vocabulary((b"a", b"b", b""), 2)
+LETTERS = alphabet(2)
 TEXT = tokens_of([[0, 1], [], [1]], LETTERS)
 
 

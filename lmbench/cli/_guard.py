@@ -51,13 +51,11 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, LmbenchError):
         return " ".join(str(error).split("\n"))
     if isinstance(error, KeyboardInterrupt):
-        return str(error) or "interrupted; nothing had been begun that could be kept"
-    from lmbench.machine import out_of_memory, reason
+        return str(error) or "interrupted; no file was written"
+    from lmbench.machine import disk_full, out_of_memory, reason
 
     if out_of_memory(error):
         return "not enough memory; take a smaller model, a smaller vocabulary or less text"
-    if isinstance(error, OSError):
+    if isinstance(error, Exception) and (isinstance(error, OSError) or disk_full(error)):
         return reason(error)
-    if "No space left on device" in str(error):  # safetensors and tokenizers have exceptions of their own for it
-        return "the disk is full; free some space, or give --out another disk"
     return None

@@ -24,6 +24,12 @@ class Device(StrEnum):
     CUDA = "cuda"
 
 
+class Errors(StrEnum):
+    STRICT = "strict"
+    REPLACE = "replace"
+    IGNORE = "ignore"
+
+
 # of a text
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A text, as for lmbench run.")]
 TestText = Annotated[
@@ -45,6 +51,13 @@ EachLine = Annotated[
 Encoding = Annotated[
     str | None,
     typer.Option(help="Encoding of the text, such as shift_jis. [dim]\\[UTF-8, checked][/]", rich_help_panel=TEXT),
+]
+DecodingErrors = Annotated[
+    Errors,
+    typer.Option(
+        help="Bytes that are no text: strict stops, replace puts � in their place, ignore leaves them out.",
+        rich_help_panel=TEXT,
+    ),
 ]
 TextField = Annotated[
     str, typer.Option(help="Field that holds the text of a .jsonl or .parquet record.", rich_help_panel=TEXT)

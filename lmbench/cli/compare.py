@@ -52,6 +52,8 @@ def compare(
     rows = [store.find_row(record, name) for record, name in zip(records, (first, second), strict=True)]
     scores = [store.read_log_probs(folder, row) for folder, row in zip(folders, rows, strict=True)]
     tokens = [Tokens.load(folder / "test") for folder in folders]
+    if folders[0].resolve() == folders[1].resolve() and rows[0] == rows[1]:
+        raise UsageError(f"both models are {rows[0].model} of one run; give another one, or --other RUN")
     for row in rows:
         if not row.distribution:
             raise UsageError(f"{row.model} is not a distribution: its score cannot be compared with a cross-entropy")

@@ -14,8 +14,10 @@ from lmbench.cli._options import (
     MEASURED,
     OUTPUT,
     TEXT,
+    DecodingErrors,
     EachLine,
     Encoding,
+    Errors,
     Quiet,
     Source,
     SplitRule,
@@ -55,6 +57,7 @@ def entropy(
     split: SplitRule = None,
     lines: EachLine = False,
     encoding: Encoding = None,
+    errors: DecodingErrors = Errors.STRICT,
     text_field: TextField = "text",
     estimator: Annotated[
         list[str] | None,
@@ -133,7 +136,7 @@ def entropy(
     tokens = any("token" in map(str, spec.options.values()) for spec in specs)
     plan = pipeline.Plan(
         source=source, models=(), tokenizer=tokenizer if tokens else "char", estimators=specs, test=test, split=split,
-        lines=lines, encoding=encoding, text_field=text_field, device="cpu", out=out,
+        lines=lines, encoding=encoding, errors=errors.value, text_field=text_field, device="cpu", out=out,
     )  # fmt: skip
     with shown_on(sys.stderr, quiet) as (progress, lines_out):
         tell = _teller(lines_out)

@@ -11,7 +11,30 @@ PANEL = "List what there is"
 
 
 def estimators(name: Name = None, json: Json = False) -> None:
-    """List the estimators of the entropy of a source, with their options and defaults."""
+    """List the estimators of the entropy of a source, with their options and defaults.
+
+    With NAME, also how it did on sources whose entropy rate is known.
+    """
     from lmbench.entropy import estimators as registry
 
     show(registry, name, json)
+    if name is not None and not json:
+        _show_calibration(name)
+
+
+def _show_calibration(name: str) -> None:
+    import sys
+
+    from rich.text import Text
+
+    from lmbench.entropy._coverage import calibrated
+    from lmbench.report.calibration import ABOUT, calibration_table
+    from lmbench.report.screen import console_for
+
+    rows = calibrated(name)
+    if not rows:
+        return
+    console = console_for(sys.stdout)
+    console.print("\n  On sources of known rate (lmbench entropy --calibrate):\n")
+    console.print(calibration_table(rows))
+    console.print(Text(ABOUT))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmbench.cli._options import Device, DeviceName, Encoding, SplitRule, TextField
+from lmbench.cli._options import DecodingErrors, Device, DeviceName, Encoding, Errors, Quiet, SplitRule, TextField
 from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def guess(
     ] = "python-docs",
     split: SplitRule = None,
     encoding: Encoding = None,
+    errors: DecodingErrors = Errors.STRICT,
     text_field: TextField = "text",
     alphabet: Annotated[
         Reduction,
@@ -91,6 +92,7 @@ def guess(
     ] = False,
     device: DeviceName = Device.AUTO,
     json: Annotated[bool, typer.Option("--json", help="With --model or --compare: JSON on standard output.")] = False,
+    quiet: Quiet = False,
     runs: Annotated[Path, typer.Option(metavar="DIR", help="Folder that holds the runs.")] = Path("results"),
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder that holds the records of games.")] = Path("guesses"),
 ) -> None:
@@ -139,14 +141,15 @@ def guess(
         if gamble:
             raise UsageError("--gamble is for people: a model's bets are its probabilities, and always in its record")
         place = {"start": passage, "seed": seed, "length": length, "context": context}
-        _model(model, shared, place, device.value, runs, out, json)
+        _model(model, shared, place, device.value, runs, out, json, quiet)
         return
     if shared is not None:
         record = guessing.same_passage(shared, player, gamble=gamble)
     else:
         record = guessing.opened(
-            source, fractions=split, encoding=encoding, text_field=text_field, reduction=alphabet.value, start=passage,
-            seed=seed, length=length, context=context, player=player, gamble=gamble,
+            source, fractions=split, encoding=encoding, errors=errors.value, text_field=text_field,
+            reduction=alphabet.value, start=passage, seed=seed, length=length, context=context, player=player,
+            gamble=gamble,
         )  # fmt: skip
     _person(record, guessing.record_path(out, record), enter)
 
@@ -184,11 +187,13 @@ def _person(record: GuessRecord, path: Path, enter: bool) -> None:
 
 
 def _model(
-    name: str, shared: GuessRecord | None, place: dict[str, Any], device: str, runs: Path, out: Path, json: bool
-) -> None:
+    name: str, shared: GuessRecord | None, place: dict[str, Any], device: str, runs: Path, out: Path, json: bool,
+    quiet: bool,
+) -> None:  # fmt: skip
     """Let a model play, on the passage of `shared` or on one of its run's test text."""
     from lmbench import store
     from lmbench.cli import _guessing as screens
+    from lmbench.cli._progress import shown_on
     from lmbench.machine import resolve_device
     from lmbench.pipeline import guessing
 
@@ -200,7 +205,8 @@ def _model(
         record = record.model_copy(update={"kind": "model"})
     else:
         record = guessing.same_passage(shared, row.model, "model")
-    record, said = guessing.played_by_model(record, folder, row, resolve_device(device))
+    with shown_on(sys.stderr, quiet) as (progress, _):
+        record, said = guessing.played_by_model(record, folder, row, resolve_device(device), progress)
     for line in said:
         typer.echo(f"note: {line}", err=True)
     path = guessing.record_path(out, record)

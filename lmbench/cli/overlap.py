@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lmbench.cli._options import Encoding, Quiet, RunName, RunsFolder, TextField
+from lmbench.cli._options import DecodingErrors, Encoding, Errors, Quiet, RunName, RunsFolder, TextField
 from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def overlap(
     run: RunName,
     file: Annotated[str, typer.Argument(metavar="FILE", help="The text: a file, a folder, or - for standard input.")],
     encoding: Encoding = None,
+    errors: DecodingErrors = Errors.STRICT,
     text_field: TextField = "text",
     words: Annotated[
         bool, typer.Option("--words", help="Count words, as the Creativity Index is defined, not the run's tokens.")
@@ -63,7 +64,9 @@ def overlap(
     tokenizer = load_tokenizer(folder / "tokenizer")
     with shown_on(sys.stderr, quiet) as (progress, _):
         lines = bool(record.plan.get("lines"))
-        options: dict[str, Any] = {"lines": lines, "encoding": encoding, "text_field": text_field}
+        options: dict[str, Any] = {
+            "lines": lines, "encoding": encoding, "errors": errors.value, "text_field": text_field,
+        }  # fmt: skip
         text = open_source(file, cache=default_cache(), progress=progress, **options).text
         index = pipeline.training_index(folder, progress)
         span = (first, last)

@@ -14,10 +14,12 @@ import typer
 from lmbench.cli._options import (
     OUTPUT,
     TEXT,
+    DecodingErrors,
     Device,
     DeviceName,
     EachLine,
     Encoding,
+    Errors,
     Quiet,
     Seed,
     TestText,
@@ -49,12 +51,6 @@ class Match(StrEnum):
     BYTES = "bytes"
 
 
-class Errors(StrEnum):
-    STRICT = "strict"
-    REPLACE = "replace"
-    IGNORE = "ignore"
-
-
 def run(
     context: typer.Context,
     source: Annotated[
@@ -81,13 +77,7 @@ def run(
     ] = None,
     lines: EachLine = False,
     encoding: Encoding = None,
-    errors: Annotated[
-        Errors,
-        typer.Option(
-            help="Bytes that are no text: strict stops, replace puts � in their place, ignore leaves them out.",
-            rich_help_panel=TEXT,
-        ),
-    ] = Errors.STRICT,
+    errors: DecodingErrors = Errors.STRICT,
     text_field: TextField = "text",
     tokenizer: Annotated[
         str, typer.Option(metavar="SPEC", help="Tokenizer, see lmbench tokenizers.", rich_help_panel=_WHAT)

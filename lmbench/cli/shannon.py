@@ -74,8 +74,17 @@ def shannon(
         if not guesses_tokens(row):
             raise UsageError(f"{row.model} has tokens of its own: it cannot be asked for the run's next token")
     lengths = None if contexts is None else _lengths(contexts)
-    with shown_on(sys.stderr, quiet) as (progress, _):
-        made = play(folder, record, rows, lengths, positions, resolve_device(device.value), progress)
+    chosen = resolve_device(device.value)
+    made: list[Shannon] = []
+    stopped: KeyboardInterrupt | None = None
+    try:
+        with shown_on(sys.stderr, quiet) as (progress, _):
+            for row in rows:
+                made += play(folder, record, [row], lengths, positions, chosen, progress)
+    except KeyboardInterrupt as stop:
+        if not made:
+            raise
+        stopped = stop
     names = {item.model for item in made}
     others = [item for item in record.shannon if item.model not in names]
     kept = [item for item in others if same_tokens(item, made[0])]
@@ -88,6 +97,8 @@ def shannon(
     record = record.model_copy(update={"card": card, "shannon": [*kept, *made]})
     _keep(folder, record)
     write_page(folder, record)
+    if stopped is not None:
+        raise KeyboardInterrupt(f"interrupted; {len(made)} of {len(rows)} games are kept in {folder}") from stopped
     if json:
         content = [item.model_dump(mode="json") for item in made]
         sys.stdout.write(json_.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")

@@ -12,8 +12,10 @@ import typer
 from lmbench.cli._options import (
     MEASURED,
     OUTPUT,
+    DecodingErrors,
     EachLine,
     Encoding,
+    Errors,
     Quiet,
     Seed,
     Source,
@@ -37,6 +39,7 @@ def structure(
     source: Source = "python-docs",
     lines: EachLine = False,
     encoding: Encoding = None,
+    errors: DecodingErrors = Errors.STRICT,
     text_field: TextField = "text",
     unit: Annotated[Unit, typer.Option(help="The symbols at a distance.", rich_help_panel=MEASURED)] = Unit.CHAR,
     tokenizer: UnitTokenizer = "bpe",
@@ -78,7 +81,9 @@ def structure(
 
     spec = _model(model)
     with shown_on(sys.stderr, quiet) as (progress, _):
-        options: dict[str, Any] = {"lines": lines, "encoding": encoding, "text_field": text_field}
+        options: dict[str, Any] = {
+            "lines": lines, "encoding": encoding, "errors": errors.value, "text_field": text_field,
+        }  # fmt: skip
         corpus = open_source(source, cache=default_cache(), progress=progress, **options)
         found = _measured(corpus, unit.value, tokenizer, spec, progress, seed)
     facts: dict[str, Any] = {"corpus": corpus.name, "source": source, "text_hash": corpus.text.hash, "seed": seed}
@@ -92,9 +97,10 @@ def structure(
         "structure.png": draw.png(figure(found), f"Long-range structure: {corpus.name}"),
     }
     folder = store.create_folder(out, store.now().date().isoformat(), f"{corpus.name}-structure", content)
-    for name, data in files.items():
-        with store.atomic(folder / name) as handle:
-            handle.write(data)
+    with store.removed_if_empty(folder):
+        for name, data in files.items():
+            with store.atomic(folder / name) as handle:
+                handle.write(data)
     if json:
         sys.stdout.write(content)
     else:

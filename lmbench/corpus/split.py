@@ -67,7 +67,7 @@ def split(text: Text, fractions: str = "90/5/5", *, valid: Text | None = None, t
         if not piece.bytes:
             raise LmbenchError(
                 f"the {part} split would be empty: the text has {text.characters:,} characters in "
-                f"{len(text.starts):,} documents; give a longer text, or --valid and --test texts"
+                f"{len(text.starts):,} documents; give a longer text, or separate validation and test texts"
             )
     rule = _rule(fractions, [part for part, _ in missing], pair, refit, len(text.starts))
     return Splits(parts[0], valid or made["validation"], test or made["test"], rule, refit)

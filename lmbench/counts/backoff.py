@@ -144,32 +144,9 @@ class BackoffModel:
         found: Tensor = self.log_probs[order - 2][below.clamp(min=0)].double()
         missing = torch.nonzero(below < 0).squeeze(1)
         if len(missing):
-            found[missing] = self._backed_off(self._spelled(order, missing)[:, 1:])
+            words = self.trie.columns(order, slice(0, self.trie.size(order)))[1:, missing]
+            found[missing] = backed_off(self.trie, self.log_probs, self.log_backoffs, words, self.unseen_log_backoff)
         return found
-
-    def _spelled(self, order: int, nodes: Tensor) -> Tensor:
-        """[q, order] int32: the tokens of n-grams of this order."""
-        columns = []
-        for k in range(order, 0, -1):
-            columns.append(self.trie.ids(k, slice(None))[nodes])
-            if k > 1:
-                nodes = self.trie.parents(k, slice(0, self.trie.size(k)))[nodes]
-        return torch.stack(columns[::-1], dim=1)
-
-    def _backed_off(self, rows: Tensor) -> Tensor:
-        """[q] float64 nats: ln p of the last token of each row, [q, j] int32, given the others."""
-        width = rows.shape[1]
-        scores: Tensor = self.log_probs[0][rows[:, -1]].double()
-        for start in range(width - 2, -1, -1):
-            context = rows[:, start]
-            for column in range(start + 1, width - 1):
-                context = self.trie.child(column - start, context, rows[:, column])
-            length = width - 1 - start
-            node = self.trie.child(length, context, rows[:, -1])
-            backoff = self.log_backoffs[length - 1][context.clamp(min=0)].double()
-            lower = scores + torch.where(context >= 0, backoff, self.unseen_log_backoff)
-            scores = torch.where(node >= 0, self.log_probs[length][node.clamp(min=0)].double(), lower)
-        return scores
 
     @cached_property
     def _suffixes(self) -> list[Tensor]:
@@ -238,6 +215,23 @@ class BackoffModel:
             return cls(trie, log_probs, log_backoffs, int(tensors["end_of_text"]), unseen, closed)
         except (OSError, SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
             raise LmbenchError(f"{path}: not a whole n-gram model ({error}); fit it again with `lmbench run`") from None
+
+
+def backed_off(
+    trie: Trie, log_probs: Sequence[Column], log_backoffs: Sequence[Column], words: Tensor, unseen: float = 0.0
+) -> Tensor:
+    """[m] float64 nats: ln p of the last token of each column of `words` [k, m] given the others; what is not stored
+    is backed off, with `unseen` for a context that is not. The orders need not all be there yet."""
+    scores: Tensor = log_probs[0][words[-1].long()].double()
+    for length in range(1, min(len(words), trie.order + 1)):
+        context = trie.find(words[-1 - length : -1])
+        weight = log_backoffs[length - 1][context.clamp(min=0).long()].double()
+        scores += torch.where(context >= 0, weight, unseen)
+        if length < trie.order and trie.size(length + 1):
+            node = trie.child(length, context, words[-1])
+            stored = log_probs[length][node.clamp(min=0).long()].double()
+            scores = torch.where(node >= 0, stored, scores)
+    return scores
 
 
 def _columns(tensors: dict[str, Tensor], group: str, packed: type[Any]) -> list[Any]:

@@ -36,10 +36,7 @@ def longest_contexts(
             if before:
                 text = text[1:]
             offset = before + (before > 0)
-            nodes = [text]
-            for order in range(1, reach):
-                nodes.append(model.trie.child(order, nodes[-1][:-1], text[order:]))
-            for order, found in enumerate(nodes, 1):
+            for order, found in enumerate(model.trie.match(text, reach), 1):
                 stored = found >= 0
                 stored[: max(0, start - offset - order + 1)] = False
                 if order > 1:  # what ends with an end of text is no context: the next document begins with that alone

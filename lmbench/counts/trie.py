@@ -64,6 +64,29 @@ class Trie:
         parents: Tensor = repeated(first[low : high + 2].clamp(part.start, part.stop).diff()) + low
         return parents
 
+    def columns(self, order: int, part: slice) -> Tensor:
+        """[k, p] int32: the tokens of the nodes of `part`, a column each, found from the last token up to the first."""
+        found = [self.ids(order, part)]
+        start, stop = part.start, part.stop
+        if start == stop:
+            return found[0].new_zeros(order, 0)
+        under: Tensor | None = None  # how many of the nodes asked for lie under each node of the order just looked at
+        for above in range(order - 1, 0, -1):
+            first = self.first[above - 1][:]
+            ends = torch.tensor([start, stop], dtype=first.dtype, device=first.device)
+            low = int(torch.searchsorted(first, ends[:1], right=True)) - 1
+            high = int(torch.searchsorted(first, ends[1:]))
+            bounds = first[low : high + 1].clamp(start, stop)
+            if under is None:
+                under = bounds.diff()
+            else:
+                total = torch.zeros(len(under) + 1, dtype=torch.int64, device=first.device)
+                torch.cumsum(under, 0, out=total[1:])
+                under = total[(bounds - start).long()].diff()
+            found.append(self.ids(above, slice(low, high)).repeat_interleave(under))
+            start, stop = low, high
+        return torch.stack(found[::-1])
+
     @cached_property
     def directory(self) -> Directory:
         """Made when it is first needed, unless it was loaded."""
@@ -79,6 +102,25 @@ class Trie:
         found = torch.full_like(nodes, -1)
         kept = flatnonzero(stored)
         return found.index_copy_(0, asked.index_select(0, kept), at.index_select(0, kept).to(found.dtype))
+
+    def find(self, words: Tensor) -> Tensor:
+        """[m] the node of each column of `words` [k, m], or -1.
+
+        What a column begins with in common with the one before it is looked up once: of sorted columns, little is
+        left to look up.
+        """
+        if words.shape[1] == 0:
+            return words[0]
+        differs = torch.ones(words.shape[1], dtype=torch.bool, device=words.device)
+        differs[1:] = words[0, 1:] != words[0, :-1]
+        heads = flatnonzero(differs)
+        nodes = words[0, heads]
+        for order in range(1, len(words)):
+            before = torch.cumsum(differs, 0, dtype=torch.int32) - 1  # of each column, its place among the heads
+            differs[1:] |= words[order, 1:] != words[order, :-1]
+            heads = flatnonzero(differs)
+            nodes = self.child(order, nodes[before[heads]], words[order, heads])
+        return nodes[torch.cumsum(differs, 0) - 1]
 
     def look_up(self, order: int, nodes: Tensor, wanted: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
         """What continues each of `nodes`, none of them missing: [q] int32 nodes of the next order, [q] bool if stored.
@@ -107,15 +149,15 @@ class Trie:
         stored &= below.index_select(0, at) == wanted
         return at, stored
 
-    def match(self, text: Tensor) -> list[Tensor]:
+    def match(self, text: Tensor, order: int | None = None) -> list[Tensor]:
         """The node of every window of a text: `match[k][i]`, [n - k], is that of `text[i : i + k + 1]`, or -1.
 
-        `text`: [n] token ids. A window inside which a document ends has no node, since
-        no such n-gram was counted.
+        `text`: [n] token ids; `order`: of the longest windows, None: that of the trie. A window inside which a
+        document ends has no node, since no such n-gram was counted.
         """
         nodes = [text]
-        for order in range(1, self.order):
-            nodes.append(self.child(order, nodes[-1][:-1], text[order:]))
+        for k in range(1, order or self.order):
+            nodes.append(self.child(k, nodes[-1][:-1], text[k:]))
         return nodes
 
 

@@ -38,8 +38,18 @@ class Extrapolation:
     exponent: float
     exponent_interval: tuple[float, float]
     amplitude: float
+    amplitude_interval: tuple[float, float]
     first: int
     error: float
+
+    @property
+    def parameters(self) -> str:
+        """g and A with their intervals, in words."""
+        ends = (*self.exponent_interval, *self.amplitude_interval)
+        return (
+            f"g = {self.exponent:.3f} ({ends[0]:.3f} to {ends[1]:.3f}) and A = {self.amplitude:.3g} "
+            f"({ends[2]:.3g} to {ends[3]:.3g})"
+        )
 
     def at(self, sizes: Floats) -> Floats:
         """The law's values."""
@@ -60,6 +70,7 @@ class Extrapolation:
             "exponent": self.exponent,
             "exponent_interval": self.exponent_interval,
             "amplitude": self.amplitude,
+            "amplitude_interval": self.amplitude_interval,
             "first": self.first,
             "relative_error": self.error,
         }
@@ -109,17 +120,23 @@ def extrapolate(sizes: Floats, values: Floats, replicates: Floats, ansatz: Ansat
         raise LmbenchError(
             f"the limit may be anything from {low:.3f} to {high:.3f}, which is most of what is below the last point"
         )
-    ends = np.quantile(fits[:, 2], [0.025, 0.975])
     return Extrapolation(
         ansatz,
         limit,
-        (min(float(low), limit), max(float(high), limit)),
+        _holding(limit, fits[:, 0]),
         exponent,
-        (min(float(ends[0]), exponent), max(float(ends[1]), exponent)),
+        _holding(exponent, fits[:, 2]),
         amplitude,
+        _holding(amplitude, fits[:, 1]),
         first,
         error,
     )
+
+
+def _holding(value: float, fitted: Floats) -> tuple[float, float]:
+    """The middle 95 % of `fitted`, widened to hold `value`."""
+    low, high = np.quantile(fitted, [0.025, 0.975])
+    return min(float(low), value), max(float(high), value)
 
 
 def _first(sizes: Floats, values: Floats, replicates: Floats, ansatz: Ansatz) -> int:

@@ -1,8 +1,8 @@
 """What calibration found of each estimator's interval, and what is said of it beside the estimate.
 
-`coverage.json` is made from the committed table of `lmbench entropy --calibrate`, so that no figure is typed in:
+`calibration.json` is the committed table of `lmbench entropy --calibrate`, as far as it is printed:
 
-    python -m lmbench.entropy._coverage results/reference/calibration.json > lmbench/entropy/coverage.json
+    python -m lmbench.entropy._coverage results/reference/calibration.json > lmbench/entropy/calibration.json
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lmbench.entropy import estimators
 from lmbench.spec import Spec, parse
 
+if TYPE_CHECKING:
+    from lmbench.entropy._calibration import Calibration
+
 NOMINAL, LEAST = 0.95, 0.90
+_LEFT_OUT = ("reason", "seconds")  # of the rows, in what is shipped
 
 
 def key_of(spec: Spec) -> str:
@@ -78,13 +82,36 @@ def warning(spec: Spec) -> str | None:
     )
 
 
+def calibrated(name: str) -> list[Calibration]:
+    """The rows of the shipped table for every SPEC of the estimator `name`; none where it was not calibrated."""
+    from lmbench.entropy._calibration import Calibration
+
+    mine = [row for row in _rows() if parse(row["estimator"]).name == name]
+    return [Calibration(**row, reason="", seconds=0.0) for row in mine]
+
+
 @cache
 def _shipped() -> dict[str, dict[str, Any]]:
-    path = files("lmbench.entropy") / "coverage.json"
-    found: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return coverage_of(_rows())
+
+
+@cache
+def _rows() -> list[dict[str, Any]]:
+    path = files("lmbench.entropy") / "calibration.json"
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return found
+
+
+def shipped_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What `calibration.json` holds of the rows of a committed table: one a line, to 6 digits, no reasons, no times."""
+    kept = [{name: _rounded(value) for name, value in row.items() if name not in _LEFT_OUT} for row in rows]
+    return "[\n" + ",\n".join(json.dumps(row) for row in kept) + "\n]\n"
+
+
+def _rounded(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 if __name__ == "__main__":
     table = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    print(json.dumps(coverage_of(table["rows"]), indent=2))
+    sys.stdout.write(shipped_text(table["rows"]))

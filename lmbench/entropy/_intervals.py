@@ -12,6 +12,8 @@ _MOST_BLOCKS = 50
 _FEWEST_BLOCKS = 8
 _CHUNK = 1 << 20
 
+NO_INTERVAL = f"no interval: too few symbols for {_FEWEST_BLOCKS} blocks of them, or no block differs from another"
+
 
 def block_bounds(length: int) -> NDArray[np.int64]:
     """[blocks + 1] where each of the contiguous blocks of equal length begins, and the end.
@@ -47,7 +49,8 @@ def jackknife_interval(
     Each block is left out in turn (Künsch 1989, section 2); the spread of what remains gives the
     standard error, and Student's t with blocks - 1 degrees of freedom the width. It measures
     sampling error under stationarity, not the statistic's bias. None where there are fewer
-    than 8 blocks, or where no block differs from another and the spread would be zero.
+    than 8 blocks, where no block differs from another and the spread would be zero, and where what
+    is left without one of them has no value.
     """
     from scipy.special import stdtrit
 
@@ -57,7 +60,8 @@ def jackknife_interval(
     total = sums.sum(axis=0)
     centre = float(statistic(total))
     without = statistic(total - sums)
-    spread = (blocks - 1) / blocks * np.sum((without - without.mean()) ** 2)
+    with np.errstate(invalid="ignore"):  # where a block's absence leaves no value at all
+        spread = (blocks - 1) / blocks * np.sum((without - without.mean()) ** 2)
     half = float(stdtrit(blocks - 1, 0.975) * np.sqrt(spread))
     if not np.isfinite(half) or half <= 1e-12 * max(1.0, abs(centre)):
         return None

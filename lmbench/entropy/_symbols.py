@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.entropy._words import Words
-from lmbench.entropy.base import Estimate
+from lmbench.entropy.base import Estimate, Unit
 from lmbench.progress import Task
 from lmbench.tokens import Tokens
 
 _CHUNK = 1 << 20
+_OFTEN = 0.05  # of all symbols
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,20 @@ class Symbols:
             curve=curve,
             bits_per_token=bits,
         )
+
+
+def new_symbols(symbols: Symbols, unit: Unit) -> str:
+    """A clause on symbols that occur once, where they are more than 5 % of all; else nothing.
+
+    What a match or a phrase says of a new symbol is that it is new: log2 of the text's length, whatever its spelling.
+    """
+    once = int(np.count_nonzero(np.bincount(symbols.ids) == 1))
+    if once <= _OFTEN * len(symbols):
+        return ""
+    return (
+        f"; {once / len(symbols):.0%} of the symbols ({unit}) occur once, which is all that is counted of them and not "
+        "their spelling: in bits per character too low"
+    )
 
 
 def symbols_of(*texts: Tokens) -> Symbols:

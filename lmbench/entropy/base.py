@@ -18,8 +18,10 @@ class Estimate:
 
     `bits_per_character` and `bits_per_byte` are per unit of text, None where that unit is not
     defined (a vocabulary that loses text); `bits_per_token` is per symbol that the estimator
-    read, None where it reads no symbols one by one. `interval` is a 95 % interval in bits per
-    character, and its `note` says how it was made. `curve` holds what the figure was read off
+    read, None where it reads no symbols one by one. An "upper bound" is a code length: on average
+    over texts it is at or above the rate, exact for the text it codes, and without an interval.
+    `interval` is a 95 % interval in bits per character, and its `note` says how it was made, or
+    why there is none. `curve` holds what the figure was read off
     (F_n against n, say) as JSON values, for the plots.
     """
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lmbench.entropy._intervals import block_sums_at, jackknife_interval
+from lmbench.entropy._intervals import NO_INTERVAL, block_sums_at, jackknife_interval
 from lmbench.entropy._ngrams import Order, ngram_orders
 from lmbench.entropy._symbols import Symbols, show_sorting, symbols_of
 from lmbench.entropy.base import Estimate, Unit
@@ -89,7 +89,8 @@ class Block:
         if not reliable:
             raise LmbenchError(
                 f"block entropies need symbols that repeat: of {len(symbols)} symbols ({self.unit}) only "
-                f"{curve[0].coverage:.0%} is covered by those seen twice or more; give more text or a smaller unit"
+                f"{curve[0].coverage:.0%} is covered by those seen twice or more; give more text, a smaller unit, or a "
+                "lower block(coverage=...)"
             )
         return [self._estimate(reliable[-1], curve, symbols, time.perf_counter() - started)]
 
@@ -111,14 +112,20 @@ class Block:
     def _estimate(self, chosen: _Point, curve: list[_Point], symbols: Symbols, seconds: float) -> Estimate:
         after = [point for point in curve if not point.reliable][:1]
         stop = f"; coverage at n = {after[0].n} is {after[0].coverage:.4f}, too low to go on" if after else ""
+        interval = _interval(chosen)
         return symbols.estimate(
             f"block F_{chosen.n} ({self.unit})",
             chosen.conditional,
-            _interval(chosen),
+            interval,
             f"the entropy of a symbol given {chosen.n - 1} before it, which is at or above the rate; "
             f"{self.correction_name}, {len(symbols):,} symbols of training and test text, coverage "
-            f"{chosen.coverage:.4f}{stop}; interval: of F_{chosen.n} itself, block jackknife and first-order bias: "
-            "where memory is longer, the rate lies below it",
+            f"{chosen.coverage:.4f}{stop}; "
+            + (
+                f"interval: of F_{chosen.n} itself, block jackknife and first-order bias: "
+                "where memory is longer, the rate lies below it"
+                if interval
+                else NO_INTERVAL
+            ),
             seconds,
             _json(curve, symbols),
         )

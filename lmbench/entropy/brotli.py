@@ -21,6 +21,9 @@ class Brotli:
     The format comes with a dictionary of 122,784 bytes of words of natural languages and of the web (RFC 7932,
     appendix A), so that "given nothing" is not quite true of it. A stream has a short header and no checksum.
 
+    Alone, on 1,000,000 symbols of sources of known rate, it is between 0.00 (a period) and 0.52 bits a symbol
+    (a context-free grammar) above the rate (results/reference/calibration.md).
+
     Args:
         quality: 0 to 11
         code: alone (the test text given nothing), primed (given the training text) or online (both, given nothing)

@@ -87,8 +87,7 @@ class Extrapolation:
         limit = "n" if self.of == "block" else "data"
         used = f"the last {len(curve.sizes) - found.first} of {len(curve.sizes)} points"
         note = (
-            f"{FORMULAS[self.ansatz]} with g = {found.exponent:.3f} ({found.exponent_interval[0]:.3f} to "
-            f"{found.exponent_interval[1]:.3f}), fitted to {curve.about}; {used}, "
+            f"{FORMULAS[self.ansatz]} with {found.parameters}, fitted to {curve.about}; {used}, "
             f"from {curve.values[found.first]:.3f} to {curve.values[-1]:.3f} bits per symbol; "
             "interval: bootstrap over blocks of the text and where the fit begins, if the law holds beyond the data"
         )

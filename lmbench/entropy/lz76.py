@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.entropy._matches import earlier_matches
-from lmbench.entropy._symbols import show_sorting, symbols_of
+from lmbench.entropy._symbols import new_symbols, show_sorting, symbols_of
 from lmbench.entropy.base import Estimate, Unit
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
@@ -52,7 +52,7 @@ class Lz76:
         bits = phrases * math.log2(length) / length
         note = (
             f"{phrases:,} phrases in {length:,} symbols of training and test text; converges slowly, with a bias of "
-            "either sign; one parsing, no interval"
+            f"either sign; one parsing, no interval{new_symbols(symbols, self.unit)}"
         )
         return [symbols.estimate(f"LZ76 ({self.unit})", bits, None, note, time.perf_counter() - started, {})]
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lmbench.entropy._symbols import symbols_of
+from lmbench.entropy._symbols import new_symbols, symbols_of
 from lmbench.entropy.base import Estimate, Unit
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress, Task
@@ -54,8 +54,8 @@ class Lz78:
         bits = phrases * math.log2(phrases) / length
         note = (
             f"{phrases:,} phrases in {length:,} symbols of training and test text; converges very slowly, with a bias "
+            f"of either sign; one parsing, no interval{new_symbols(symbols, self.unit)}"
         )
-        note += "of either sign; one parsing, no interval"
         return [symbols.estimate(f"LZ78 ({self.unit})", bits, None, note, time.perf_counter() - started, {})]
 
 

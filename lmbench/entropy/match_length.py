@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.counts.matches import longest_earlier_matches
-from lmbench.entropy._intervals import block_bounds, jackknife_interval
+from lmbench.entropy._intervals import NO_INTERVAL, block_bounds, jackknife_interval
 from lmbench.entropy._matches import earlier_matches
-from lmbench.entropy._symbols import Symbols, show_sorting, symbols_of
+from lmbench.entropy._symbols import Symbols, new_symbols, show_sorting, symbols_of
 from lmbench.entropy.base import Estimate, Unit
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.progress import Progress
@@ -91,10 +91,11 @@ class MatchLength:
             raise LmbenchError("matches do not grow longer with the text before them; take average=lengths or rates")
         interval = jackknife_interval(sums, self._rate)
         reach = f"window of {self.window:,}" if self.window else "increasing window"
+        spread = "interval: block jackknife, the spread without the bias" if interval else NO_INTERVAL
         note = (
             f"mean match of {matches[first:].mean():.2f} symbols, {reach}, {_HOW[self.average]}, {len(symbols):,} "
-            f"symbols of training and test text; {_CONVERGES[self.average]}; interval: block jackknife, the spread "
-            f"without the bias{self._repeats(matches[first:])}"
+            f"symbols of training and test text; {_CONVERGES[self.average]}; {spread}"
+            f"{self._repeats(matches[first:])}{new_symbols(symbols, self.unit)}"
         )
         parts = np.isin(ends, [*doubled, blocks[-1]])
         curve = self._curve(totals[parts], ends[parts] + first, symbols)
@@ -135,7 +136,9 @@ class MatchLength:
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.average == "slope":
                 x, y, xx, xy = rest
-                return np.asarray((count * xx - x * x) / (count * xy - x * y))
+                rise = count * xy - x * y
+                rise = np.where(rise > _LEVEL * x * y, rise, 0.0)  # what is left by rounding is no rise
+                return np.asarray((count * xx - x * x) / rise)
             return np.asarray(count / rest[0] if self.average == "lengths" else rest[0] / count)
 
     def _curve(self, totals: NDArray[np.float64], read: NDArray[np.int64], symbols: Symbols) -> dict[str, Any]:
@@ -148,6 +151,7 @@ class MatchLength:
         }
 
 
+_LEVEL = 1e-12
 _HOW = {"lengths": "average of lengths", "rates": "average of rates", "slope": "their slope against log2 i"}
 _CONVERGES = dict.fromkeys(("lengths", "rates"), "converges slowly, with a bias of either sign")
 _CONVERGES["slope"] = (

@@ -10,13 +10,12 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lmbench.errors import LmbenchError, UsageError
+from lmbench.errors import LmbenchError
 from lmbench.model._of_net import OfNet
-from lmbench.model.base import ModelCard
+from lmbench.model.base import ModelCard, read_json, whole
 from lmbench.net import nets
 from lmbench.net._sizing import blueprint, widest
 from lmbench.net.base import Net, Recurrent, Setting, build
@@ -122,6 +121,8 @@ class Neural(OfNet[Net]):
             drawn = blueprint(self.architecture, setting, self.options)
             cost = drawn.costs(min(drawn.row, len(train)))["flops_per_token"]
             setting = replace(setting, tokens=limits.tokens_at(cost))
+        if self.training.head_rate is None:
+            self.training = replace(self.training, head_rate=setting.head_rate)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(runtime.seed)
             net, options = build(self.architecture, setting, self.options)
@@ -252,18 +253,16 @@ class Neural(OfNet[Net]):
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "config.json"
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+        with whole(path, "net"):
+            config = read_json(path)
             model = cls(config["net"], Runtime(device=device), **config["options"], **config["training"])
             model._net = model.architecture(config["vocabulary"], **config["options"])
             model.end_of_text = int(config["end_of_text"])
-            path = folder / "card.json"
-            model.card = ModelCard.load(path)
-            path = folder / "model.safetensors"
+        model.card = ModelCard.load(folder / "card.json")
+        path = folder / "model.safetensors"
+        with whole(path, "net"):
             tensors = load_file(path)
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError, UsageError) as error:
-            raise LmbenchError(f"{path}: not a whole saved net ({error}); fit it again") from error
-        put(model._net, tensors, path)
-        model._net.to(device).eval()
+        put(model.net, tensors, path)
+        model.net.to(device).eval()
         model.runtime = replace(model.runtime, device=device)
         return model

@@ -18,6 +18,7 @@ from torch import Tensor
 from lmbench.counts.suffix_array import Slots
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.counts.suffix_matches import Level, Matches
+from lmbench.smoothing._tuning import minimised
 
 Rule = Callable[["Seen", Tensor], Tensor]
 _ROWS = 10  # suffixes of 0 to 7 tokens, those of 8 or more, and the longest where it is longer than those walked
@@ -85,19 +86,13 @@ def untuned() -> Tensor:
 
 def tuned(levels: list[tuple[Level, Seen]], size: int, vocabulary_size: int) -> Tensor:
     """[rows, 6]: the settings of most likelihood for a text; those that it says little of stay where they start."""
-    from scipy.optimize import minimize
-
     begin = untuned()
 
-    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        trial = torch.from_numpy(values.reshape(begin.shape).copy()).requires_grad_()
+    def loss(trial: Tensor) -> Tensor:
         pull = ((trial - begin) ** 2).sum() / (2 * _PRIOR**2)
-        negative = (pull - mixed(levels, PitmanYor(trial), size, vocabulary_size).log().sum()) / size
-        (gradient,) = torch.autograd.grad(negative, trial)
-        return float(negative.detach()), gradient.numpy().ravel()
+        return (pull - mixed(levels, PitmanYor(trial), size, vocabulary_size).log().sum()) / size
 
-    result = minimize(loss, begin.numpy().ravel(), jac=True, method="L-BFGS-B", options={"maxiter": _ROUNDS})
-    return torch.from_numpy(np.asarray(result.x, dtype=np.float64).reshape(begin.shape))
+    return minimised(loss, begin, maxiter=_ROUNDS)
 
 
 def mixed(levels: Iterable[tuple[Level, Seen]], rule: Rule, size: int, vocabulary_size: int) -> Tensor:

@@ -17,7 +17,7 @@ from lmbench.counts.arpa.read import Arpa as ArpaFile
 from lmbench.counts.arpa.sums import largest_gap
 from lmbench.counts.backoff import BackoffModel
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.model.base import ModelCard
+from lmbench.model.base import ModelCard, read_json, whole
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens, Vocabulary
 
@@ -112,16 +112,13 @@ class Arpa:
         fitted = cls.__new__(cls)  # the file itself may be gone by now
         fitted._model = BackoffModel.load(folder / "ngrams.safetensors", device)
         path = folder / "arpa.json"
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+        with whole(path, "ARPA model"):
+            state = read_json(path)
             fitted.path, fitted.spelling = Path(state["path"]), None
             fitted._unknown, fitted._shared = int(state["unknown"]), int(state["shared"])
-            path = folder / "aliases.npy"
-            fitted._aliases = np.load(path, allow_pickle=False)
-            path = folder / "card.json"
-            fitted.card = ModelCard.load(path)
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            raise LmbenchError(f"{path}: not a whole saved ARPA model ({error}); fit it again") from None
+        with whole(folder / "aliases.npy", "ARPA model"):
+            fitted._aliases = np.load(folder / "aliases.npy", allow_pickle=False)
+        fitted.card = ModelCard.load(folder / "card.json")
         return fitted
 
 

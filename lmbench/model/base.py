@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
-from lmbench.errors import LmbenchError
+from lmbench.errors import LmbenchError, UsageError
+from lmbench.machine import out_of_memory
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -53,10 +57,24 @@ class ModelCard:
     @classmethod
     def load(cls, path: Path) -> ModelCard:
         """Read what `save` wrote. Raises LmbenchError naming the file where it is not whole."""
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise LmbenchError(f"{path}: no model card ({error}); fit the model again with `lmbench run`") from None
+        with whole(path, "model card"):
+            return cls(**read_json(path))
+
+
+@contextmanager
+def whole(path: Path, what: str) -> Iterator[None]:
+    """Says in one line that `path`, read within the block, is not what was saved, or that nothing can be made of it."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, SafetensorError, UsageError) as error:
+        if out_of_memory(error):
+            raise
+        raise LmbenchError(f"{path}: not a whole saved {what} ({error}); fit it again") from error
+
+
+def read_json(path: Path) -> Any:
+    """What a model put down of itself as JSON; to be read within `whole`."""
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 class Model(Protocol):

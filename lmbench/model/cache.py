@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmbench.counts.ngrams import MAX_ORDER
 from lmbench.counts.recent import recent_continuations, recent_counts
-from lmbench.errors import LmbenchError, UsageError
+from lmbench.errors import UsageError
 from lmbench.model._components import (
     fit_component,
     load_component,
@@ -19,7 +19,7 @@ from lmbench.model._components import (
     refit_component,
     save_component,
 )
-from lmbench.model.base import ModelCard
+from lmbench.model.base import ModelCard, read_json, whole
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.smoothing._discounting import TUNING_TOKENS
@@ -126,15 +126,12 @@ class Cache:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "cache.json"
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+        with whole(path, "cache"):
+            state = read_json(path)
             spec, base = load_component(state["model"], folder / "model", device)
             fitted = cls.__new__(cls)
             fitted.spec, fitted.base = spec, base
             fitted.window, fitted.order = int(state["window"]), int(state["order"])
             fitted.weights = np.array(state["weights"], dtype=np.float64).reshape(fitted.order, BUCKETS)
-            path = folder / "card.json"
-            fitted.card = ModelCard.load(path)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LmbenchError(f"{path}: not a whole saved cache ({error}); fit it again") from None
+        fitted.card = ModelCard.load(folder / "card.json")
         return fitted

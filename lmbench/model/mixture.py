@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lmbench.errors import LmbenchError, UsageError
+from lmbench.errors import UsageError
 from lmbench.model._buckets import Buckets
 from lmbench.model._components import (
     fit_component,
@@ -18,7 +18,7 @@ from lmbench.model._components import (
     refit_component,
     save_component,
 )
-from lmbench.model.base import Model, ModelCard
+from lmbench.model.base import Model, ModelCard, read_json, whole
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -145,8 +145,8 @@ class Mixture:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "mixture.json"
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+        with whole(path, "mixture"):
+            state = read_json(path)
             loaded = [load_component(spec, folder / str(n), device) for n, spec in enumerate(state["models"])]
             fitted = cls.__new__(cls)
             fitted.specs = [spec for spec, _ in loaded]
@@ -156,10 +156,7 @@ class Mixture:
             fitted.weights = np.array(state["weights"], dtype=np.float64)
             if fitted.weights.shape != (len(fitted.buckets), len(loaded)):
                 raise ValueError(f"weights of shape {fitted.weights.shape}")
-            path = folder / "card.json"
-            fitted.card = ModelCard.load(path)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LmbenchError(f"{path}: not a whole saved mixture ({error}); fit it again") from None
+        fitted.card = ModelCard.load(folder / "card.json")
         return fitted
 
 

@@ -16,7 +16,7 @@ from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.pruning import count_masks, relative_entropy_pruned, thresholds
 from lmbench.counts.shards import count_ngrams
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.model.base import ModelCard
+from lmbench.model.base import ModelCard, read_json, whole
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.smoothing import smoothings
@@ -137,13 +137,11 @@ class Ngram:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "ngram.json"
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+        with whole(path, "n-gram model"):
+            content = read_json(path)
             notes = content.pop("notes")
             content["smoothing"] = parse(content["smoothing"])
             fitted = cls(**content, runtime=Runtime(device=device))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise LmbenchError(f"{path}: cannot be read ({error}); fit the model again with `lmbench run`") from None
         fitted._notes = notes
         fitted._model = BackoffModel.load(folder / "ngrams.safetensors", device)
         fitted.card = ModelCard.load(folder / "card.json")

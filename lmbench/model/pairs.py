@@ -9,7 +9,6 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -18,10 +17,10 @@ from lmbench.counts.ngrams import stream
 from lmbench.counts.pairs import PairTable, contexts_of, count_pairs, unigrams
 from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.trie import Trie
-from lmbench.errors import LmbenchError, UsageError
+from lmbench.errors import UsageError
 from lmbench.model._log_linear import LogLinear
 from lmbench.model._mixed_order import MixedOrder, Positions
-from lmbench.model.base import ModelCard
+from lmbench.model.base import ModelCard, whole
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.smoothing._discounting import leaving_one_out
@@ -224,7 +223,7 @@ class Pairs:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "pairs.safetensors"
-        try:
+        with whole(path, "pair model"):
             tensors = load_file(path, device=device)
             distance = sum(name.startswith("first.") for name in tensors)
             combine: Literal["product", "mixture"] = "product" if len(tensors["exponents"]) else "mixture"
@@ -237,7 +236,5 @@ class Pairs:
             for d in range(1, distance + 1):
                 trie = Trie([vocabulary, tensors[f"tokens.{d}"]], [tensors[f"first.{d}"]])
                 model._tables.append(PairTable(trie, tensors[f"log_seen.{d}"], tensors[f"log_gamma.{d}"]))
-        except (OSError, SafetensorError, KeyError, RuntimeError) as error:
-            raise LmbenchError(f"{path}: not a whole model ({error}); fit it again with `lmbench run`") from None
         model.card = ModelCard.load(folder / "card.json")
         return model

@@ -16,19 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.model._causal import (
-    Causal,
-    Continued,
-    freeze,
-    load_tokenizer,
-    load_weights,
-    merge,
-    quiet,
-    untrained,
-)
+from lmbench.model._causal import Causal, Continued, freeze, merge
 from lmbench.model._foreign_tokens import Reading, read
+from lmbench.model._hub import load_tokenizer, load_weights, quiet, untrained
 from lmbench.model._of_net import OfNet
-from lmbench.model.base import ModelCard
+from lmbench.model.base import ModelCard, read_json, whole
 from lmbench.net.base import in_range
 from lmbench.progress import Progress, Silent
 from lmbench.runtime import Runtime
@@ -326,14 +318,12 @@ class Pretrained(OfNet[Causal]):
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "config.json"
-        try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+        with whole(path, "model"):
+            config = read_json(path)
             options = {key: config[key] for key in ("mode", "context", "end", "stride")}
             model = cls(config["name"], **options, runtime=Runtime(device=device))
             revision = config["revision"]
             model._origin = {"name": config["name"], "revision": revision}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LmbenchError(f"{path}: not a whole saved model ({error}); fit it again") from error
         trained, local = model.mode != "zero_shot", Path(model.name).is_dir()
         if not trained and local and _hash_of(Path(model.name), weights=True) != revision:
             raise LmbenchError(f"{model.name}: its weights are no longer those that were scored; run the model again")

@@ -25,7 +25,7 @@ from lmbench.model._suffixes import (
     tuned,
     untuned,
 )
-from lmbench.model.base import ModelCard
+from lmbench.model.base import ModelCard, read_json, whole
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -154,12 +154,10 @@ class Suffix:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / _STATE
-        try:
-            state = json.loads(path.read_text(encoding="utf-8"))
+        with whole(path, "suffix model"):
+            state = read_json(path)
             model = cls(state["smoothing"], int(state["depth"]))
             model._settings = torch.tensor(state["settings"], dtype=torch.float64).reshape(untuned().shape)
-            model.card = ModelCard.load(folder / "card.json")
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, UsageError) as error:
-            raise LmbenchError(f"{path}: not a whole suffix model ({error}); fit it again") from None
+        model.card = ModelCard.load(folder / "card.json")
         model._index = SuffixIndex.load(folder / "index")
         return model

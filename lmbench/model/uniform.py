@@ -10,8 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lmbench.errors import LmbenchError
-from lmbench.model.base import ModelCard
+from lmbench.model.base import ModelCard, read_json, whole
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -47,8 +46,6 @@ class Uniform:
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "uniform.json"
         model = cls()
-        try:
-            model.size = int(json.loads(path.read_text(encoding="utf-8"))["vocabulary"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LmbenchError(f"{path} is not a saved uniform model ({error}); fit it again") from error
+        with whole(path, "uniform model"):
+            model.size = int(read_json(path)["vocabulary"])
         return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -19,7 +20,8 @@ class LSTM(Recurrent):
     """Long short-term memory: several layers, dropout between them, one table for input and output.
 
     Hochreiter & Schmidhuber 1997, with forget gates; dropout on what passes from layer to layer but not from place
-    to place (Zaremba et al. 2014, equation 7); tied weights (Press & Wolf 2017; Merity et al. 2017).
+    to place (Zaremba et al. 2014, equation 7); tied weights (Press & Wolf 2017; Merity et al. 2017), which the cells
+    read multiplied by the root of the width (Vaswani et al. 2017, section 3.4).
 
     Args:
         layers: layers of cells, each reading the one below.
@@ -51,6 +53,7 @@ class LSTM(Recurrent):
         self.head = nn.Linear(width, vocabulary)
         if tied:
             self.head.weight = self.embedding.weight
+        self.scale = math.sqrt(width) if tied else 1.0  # a row of the output layer is too short to be read as it is
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
         nn.init.zeros_(self.head.bias)
         for name, p in self.cells.named_parameters():
@@ -90,7 +93,7 @@ class LSTM(Recurrent):
         return logits
 
     def _embed(self, ids: Tensor) -> Tensor:
-        return F.dropout(self.embedding(ids), self.dropout, self.training)  # (B, T, C)
+        return F.dropout(self.scale * self.embedding(ids), self.dropout, self.training)  # (B, T, C)
 
 
 def precise(device: torch.device) -> AbstractContextManager[Any]:

@@ -18,6 +18,7 @@ from lmbench.pipeline.job import Job, Plan, card_of, prepare
 from lmbench.pipeline.prequential import coded
 from lmbench.pipeline.rows import estimates_of, truth_of
 from lmbench.pipeline.sweep import SWEEP
+from lmbench.pipeline.work import Interrupted
 from lmbench.progress import Progress, Silent
 from lmbench.record import Entropy, Failure, Record, comparable, finite
 from lmbench.report.page import write_page
@@ -85,7 +86,8 @@ def entropy_panel(
     With `run`, a run's folder, the text, split and tokenizer are that run's, its models stand beside the
     estimates, and the files go into its folder; without, into OUT/<date>-<corpus>-<hash>/. An estimator that cannot do
     its work is put down under `failures`. Raises LmbenchError for a text or a spec that cannot be used, where the
-    run's text is no longer what it was, and where not one estimator could do its work.
+    run's text is no longer what it was, and where not one estimator could do its work; Interrupted on Ctrl-C, what was
+    estimated until then being written, where it does not take the place of a whole panel of `run`.
     """
     progress = progress or Silent()
     beside = store.read_record(run) if run is not None else None
@@ -102,26 +104,33 @@ def entropy_panel(
         card = beside.card.model_copy(update={"command": command})
     facts = card.corpus_card | {SHARE: _english(job.splits.train)}
     card = card.model_copy(update={"corpus_card": facts})
+    known = [*truth_of(job.corpus), *(_of_models(beside) if beside else [])]
+    before = len(known) + len(refused)
     record = Record(
         status="complete",
         plan=finite(bare.anchored().as_json()),
         card=card,
         rows=beside.rows if beside else [],
-        entropy=[*truth_of(job.corpus), *(_of_models(beside) if beside else [])],
+        entropy=known,
         failures=refused,
         shannon=beside.shannon if beside else [],
     )
     record = _estimated(job, record, progress, on_estimate)
+    done = len(record.entropy) + len(record.failures) - before
+    if record.status == "interrupted" and (not done or (run is not None and (run / PANEL).exists())):
+        raise Interrupted("interrupted; no file was written")
     if not record.entropy:
         raise LmbenchError("; ".join(failures_of(record.failures)))
     content = json.dumps([bare.as_json(), card.train.hash, card.test.hash])
     folder = run or store.create_folder(
         Path(plan.out), store.now().date().isoformat(), f"{job.corpus.name}-entropy", content
     )
-    with store.atomic(folder / PANEL) as handle:
+    with store.removed_if_empty(folder), store.atomic(folder / PANEL) as handle:
         content = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
         handle.write((content + "\n").encode())
     write_page(folder, record, "entropy")
+    if record.status == "interrupted":
+        raise Interrupted(f"interrupted; what had been estimated is kept in {folder} ({PANEL}, entropy.html)")
     return Panel(folder, record)
 
 
@@ -151,7 +160,7 @@ def _of_models(run: Record) -> list[Entropy]:
 
 
 def _estimated(job: Job, record: Record, progress: Progress, on_estimate: OnEstimate | None) -> Record:
-    found, failures = list(record.entropy), list(record.failures)
+    found, failures, status = list(record.entropy), list(record.failures), record.status
     with progress.task("estimating", len(job.estimators)) as whole:
         for spec in job.estimators:
             whole.show(str(spec))
@@ -161,10 +170,13 @@ def _estimated(job: Job, record: Record, progress: Progress, on_estimate: OnEsti
                 items = [*estimates_of(job, spec, progress)]
             except LmbenchError as error:
                 items = [Failure(spec=str(spec), message=str(error))]
+            except KeyboardInterrupt:
+                status = "interrupted"
+                break
             for item in items:
                 (found if isinstance(item, Entropy) else failures).append(item)  # type: ignore[arg-type]
                 if on_estimate:
                     on_estimate(item)
             whole.show(f"{spec}: {time.perf_counter() - started:.1f} s")
             whole.advance()
-    return record.model_copy(update={"entropy": found, "failures": failures})
+    return record.model_copy(update={"entropy": found, "failures": failures, "status": status})

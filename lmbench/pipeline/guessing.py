@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lmbench import store
 from lmbench.corpus import default_cache, open_source
+from lmbench.corpus.decode import Errors
 from lmbench.corpus.split import split
 from lmbench.corpus.text import Text
 from lmbench.errors import LmbenchError, UsageError
@@ -84,6 +85,7 @@ def opened(
     *,
     fractions: str | None = None,
     encoding: str | None = None,
+    errors: Errors = "strict",
     text_field: str = "text",
     reduction: Alphabet = "all",
     start: int | None = None,
@@ -100,8 +102,9 @@ def opened(
     one document. Raises UsageError where the text has no such place.
     """
     corpus = open_source(
-        source, encoding=encoding, text_field=text_field, cache=default_cache(), progress=progress or Silent()
-    )
+        source, encoding=encoding, errors=errors, text_field=text_field, cache=default_cache(),
+        progress=progress or Silent(),
+    )  # fmt: skip
     cut = split(
         corpus.text, fractions or (corpus.manifest.split if corpus.manifest else SPLIT),
         valid=corpus.valid, test=corpus.test,
@@ -208,7 +211,7 @@ def _in_vocabulary(tokenizer: Tokenizer) -> set[str]:
 
 def record_path(out: Path, record: GuessRecord) -> Path:
     """A new file's name: OUT/<date>-<source>-<start>-<player>.json."""
-    out.mkdir(parents=True, exist_ok=True)
+    store.make_folder(out)
     stem = f"{record.started[:10]}-{store.slug(record.source, 30)}-{record.start}-{store.slug(record.player, 40)}"
     path = out / f"{stem}.json"
     number = 1

@@ -66,9 +66,9 @@ def _fitted(name: str, rows: list[Row], ansatz: Ansatz, seed: int) -> Entropy | 
         bits_per_token=found.limit,
         ci95_bits_per_character=None if per_character is None else (low * per_character, high * per_character),
         seconds=0.0,
-        note=f"{FORMULAS[ansatz]} of the parameters, with g = {found.exponent:.3f}, fitted to the test loss of "
-        f"{len(rows)} sizes from {sizes[0]:,.0f} to {sizes[-1]:,.0f}: what size "
-        "alone leaves, on this training text and budget",
+        note=f"{FORMULAS[ansatz]} of the parameters n, with {found.parameters}, fitted to the test loss of {len(rows)} "
+        f"sizes from {sizes[0]:,.0f} to {sizes[-1]:,.0f}: what size alone leaves, on this training text and budget; "
+        "intervals: the test text's sampling error, if the law holds beyond the data",
         curve=finite({"extrapolation": found.json(sizes, values), "of": SWEEP}),
     )
 

@@ -129,7 +129,9 @@ def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
         write_page(folder, record)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"interrupted; {_kept(job, record, folder)}") from stop
-    except OSError as error:
+    except Exception as error:
+        if not isinstance(error, OSError) and not machine.disk_full(error):
+            raise
         raise LmbenchError(f"{machine.reason(error)}; {_kept(job, record, folder)}") from error
     return Run(folder, record)
 

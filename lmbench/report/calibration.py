@@ -11,7 +11,12 @@ from lmbench.report import format as form
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-HEADERS = ("symbols", "samples", "true rate", "bias", "spread", "95 % covers")
+ABOUT = (
+    "Bits per symbol. Bias: mean of estimate - true rate; spread: standard deviation of the same; covers: share of "
+    "the 95 % intervals that hold the rate; bound holds: share of the samples in which the rate is on its right side. "
+    "Each sample is of a source of its own. –: there is none."
+)
+HEADERS = ("symbols", "samples", "true rate", "bias", "spread", "95 % covers", "bound holds")
 
 
 def calibration_table(rows: Sequence[Calibration]) -> RenderableType:
@@ -36,8 +41,7 @@ def calibration_markdown(rows: Sequence[Calibration], facts: Sequence[str]) -> s
     lines = [
         "# Estimators of the entropy rate, on sources whose rate is known",
         "",
-        "Bits per symbol. Bias: mean of estimate - true rate; spread: standard deviation of the same; covers: share of "
-        "the 95 % intervals that hold the rate. Each sample is of a source of its own. –: there is none.",
+        ABOUT,
         "",
         *(f"- {fact}" for fact in facts),
     ]
@@ -64,4 +68,5 @@ def _cells(row: Calibration) -> list[str]:
         form.NOTHING if row.bias is None else f"{row.bias:+.4f}",
         form.fixed(row.spread, 4),
         form.NOTHING if row.coverage is None else f"{row.coverage:.0%}",
+        form.NOTHING if row.holds is None else f"{row.holds:.0%}",
     ]

@@ -34,7 +34,7 @@ MARKERS = {
 }
 _EAST_ASIAN = (
     "Noto Sans CJK JP", "Noto Sans JP", "Hiragino Sans", "Yu Gothic", "MS Gothic", "IPAexGothic", "IPAPGothic",
-    "TakaoPGothic", "VL PGothic", "Source Han Sans JP", "WenQuanYi Zen Hei", "Apple SD Gothic Neo", "Malgun Gothic",
+    "TakaoPGothic", "VL PGothic", "Source Han Sans JP", "Apple SD Gothic Neo", "Malgun Gothic",
 )  # fmt: skip
 CYCLE = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#97266d", "#718096")
 
@@ -103,13 +103,13 @@ def _with_fonts(figure: Figure) -> None:
     from matplotlib.text import Text
 
     installed = {font.name for font in fontManager.ttflist}
-    others = [name for name in _EAST_ASIAN if name in installed]
-    if not others:
+    other = next((name for name in _EAST_ASIAN if name in installed), None)
+    if other is None:
         return
     for text in figure.findobj(Text):
         assert isinstance(text, Text)
         if not text.get_text().isascii():
-            text.set_fontfamily(["DejaVu Sans", *others])
+            text.set_fontfamily(["DejaVu Sans", other])
 
 
 def svg(figure: Figure, prefix: str) -> str:

@@ -41,8 +41,10 @@ ul { font-size: .9rem; padding-left: 1.1rem; overflow-wrap: anywhere; }
 @media (max-width: 40rem) {
   table.rows tbody th { min-width: 9rem; } dl { display: block; } dt { margin-top: .5rem; }
   table.laws thead { display: none; } table.laws, table.laws tbody { display: block; }
-  table.laws tr { display: grid; grid-template-columns: 1fr auto auto; border-bottom: 1px solid var(--faint); }
-  table.laws th, table.laws td { border: 0; } table.laws td:last-child { grid-column: 1 / -1; min-width: 0; }
+  table.laws tr { display: grid; grid-template-columns: minmax(0, 1fr) auto auto; }
+  table.laws tr { border-bottom: 1px solid var(--faint); }
+  table.laws th, table.laws td { border: 0; }
+  table.laws tbody th { white-space: normal; } table.laws td:last-child { grid-column: 1 / -1; min-width: 0; }
 }
 figure { margin: 0; padding: .3rem; overflow-x: auto; background: #fff; border-radius: .3rem; }
 svg { max-width: 100%; min-width: 38rem; height: auto; } svg text { font-family: system-ui, sans-serif !important; }

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from lmbench.errors import LmbenchError
 from lmbench.model import models
-from lmbench.model.base import Model
+from lmbench.model.base import Model, Refittable
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -118,7 +118,7 @@ def learner(spec: Spec, runtime: Runtime, progress: Progress) -> Learner:
                 f"{spec} predicts tokens of its own, which no block cuts: it has no prequential code; --protocol "
                 "static scores it"
             )
-        if hasattr(model, "refit"):
+        if isinstance(model, Refittable):
             model.refit(past, progress)
         return model
 

@@ -1,7 +1,8 @@
-"""Discounts that maximise the likelihood of a validation text."""
+"""Settings that maximise the likelihood of a validation text."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,24 +49,34 @@ def maximise(observed: Observed, start: Tensor, free: list[int], tied: bool = Fa
     L-BFGS-B within 0 < D_i < i; the likelihood is smooth and in practice unimodal.
     `tied`: one discount for all counts of an order, below 1.
     """
-    from scipy.optimize import minimize
-
     rows = torch.tensor([order - 1 for order in free])
     edge = 1e-4
     limits = (1,) if tied else (1, 2, 3)
+    highest = torch.tensor([i - edge for i in limits], dtype=torch.float64)
+
+    def with_free(discounts: Tensor) -> Tensor:
+        return start.index_put((rows,), discounts.expand(-1, 3))
+
+    first = torch.minimum(start[rows, : len(limits)].clamp(min=edge), highest)
     bounds = [(edge, i - edge) for _ in free for i in limits]
+    return with_free(minimised(lambda trial: -observed.log_likelihood(with_free(trial)), first, bounds, maxiter=60))
 
-    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        trial = torch.from_numpy(values.reshape(-1, len(limits)).copy()).requires_grad_()
-        negative = -observed.log_likelihood(start.index_put((rows,), trial.expand(-1, 3)))
-        (gradient,) = torch.autograd.grad(negative, trial)
-        return float(negative.detach()), gradient.numpy().ravel()
 
-    first: Any = (
-        start[rows, : len(limits)].numpy().ravel().clip([low for low, _ in bounds], [high for _, high in bounds])
-    )
-    result = minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 60})
-    return start.index_put((rows,), torch.from_numpy(result.x.reshape(-1, len(limits))).expand(-1, 3))
+def minimised(
+    loss: Callable[[Tensor], Tensor], start: Tensor, bounds: list[tuple[float, float]] | None = None, **options: Any
+) -> Tensor:
+    """Where `loss`, which is differentiable, is least, from `start` on (float64, of any shape): L-BFGS-B."""
+    from scipy.optimize import minimize
+
+    def value(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        trial = torch.from_numpy(values.reshape(start.shape).copy()).requires_grad_()
+        found = loss(trial)
+        (gradient,) = torch.autograd.grad(found, trial)
+        return float(found.detach()), gradient.numpy().ravel()
+
+    settings: Any = {"method": "L-BFGS-B", "bounds": bounds, "options": options}
+    result = minimize(value, start.numpy().ravel(), jac=True, **settings)
+    return torch.from_numpy(np.asarray(result.x, dtype=np.float64).reshape(start.shape))
 
 
 def observe(counts: NgramCounts, amounts: list[Tensor], valid: Tokens) -> Observed:

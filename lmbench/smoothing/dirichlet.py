@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
@@ -12,7 +10,7 @@ from lmbench.counts.ngrams import NgramCounts
 from lmbench.errors import UsageError
 from lmbench.progress import Progress
 from lmbench.smoothing._discounting import TUNING_TOKENS
-from lmbench.smoothing._tuning import Observed, observe
+from lmbench.smoothing._tuning import Observed, minimised, observe
 from lmbench.smoothing.base import Choice, Order, Settings, context_sums, interpolate
 from lmbench.tokens import Tokens
 
@@ -66,14 +64,6 @@ def _log_likelihood(observed: Observed, strengths: Tensor) -> Tensor:
 
 def _maximise(observed: Observed) -> list[float]:
     """[n] strengths at the likelihood's maximum, by L-BFGS-B on their logarithms."""
-    from scipy.optimize import minimize
-
-    def loss(values: Any) -> tuple[float, Any]:
-        trial = torch.from_numpy(values.copy()).requires_grad_()
-        negative = -_log_likelihood(observed, trial.exp())
-        (gradient,) = torch.autograd.grad(negative, trial)
-        return float(negative.detach()), gradient.numpy()
-
-    start = torch.zeros(len(observed.seen), dtype=torch.float64).numpy()
-    result = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(-12.0, 18.0)] * len(start))
-    return [float(value) for value in torch.from_numpy(result.x).exp()]
+    start = torch.zeros(len(observed.seen), dtype=torch.float64)
+    found = minimised(lambda logs: -_log_likelihood(observed, logs.exp()), start, [(-12.0, 18.0)] * len(start))
+    return found.exp().tolist()

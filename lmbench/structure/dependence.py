@@ -83,7 +83,9 @@ def dependence(text: Sequence, progress: Progress, seed: int = 0) -> Dependence:
     """Mutual information and correlation of symbols at distances from 1, log-spaced, to about a tenth of the text.
 
     The plug-in value has a bias that depends on the alphabet and the number of pairs; it is measured on 5 shuffled
-    texts at every distance (2 where the text is longer than 10 million symbols). A pair never crosses documents. Raises
+    texts at every distance (2 where the text is longer than 10 million symbols). That is the bias of symbols that do
+    not depend on each other, as far ones hardly do, for whom it matters; where near ones rule most pairs out, the bias
+    is smaller, and what is left after it was subtracted a little too low. A pair never crosses documents. Raises
     LmbenchError for fewer than 100 symbols.
     """
     if len(text) < _FEWEST:

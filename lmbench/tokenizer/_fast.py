@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from lmbench.progress import Progress
 from lmbench.tokenizer._pieces import Batch
-from lmbench.tokenizer.base import IdsWriter
-from lmbench.tokens import Tokens, Vocabulary
+from lmbench.tokenizer.base import IdsWriter, decode_bytes
+from lmbench.tokens import Ids, Tokens, Vocabulary
 
 # The library turns its threads off, with a warning, in a process that forked; asked for by name, it keeps them.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
@@ -36,6 +37,19 @@ def token_bytes(tokenizer: Tokenizer) -> list[bytes]:
     alphabet = byte_of_character()
     by_id = sorted((index, token) for token, index in tokenizer.get_vocab(with_added_tokens=False).items())
     return [bytes(alphabet[character] for character in token) for _, token in by_id]
+
+
+class Fast:
+    """A tokenizer that the library's own, `_tokenizer`, does the work of."""
+
+    vocabulary: Vocabulary
+    _tokenizer: Tokenizer
+
+    def encode_text(self, text: str) -> Ids:
+        return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=self.vocabulary.dtype)
+
+    def decode(self, ids: NDArray[np.integer[Any]]) -> str:
+        return decode_bytes(self.vocabulary, ids)
 
 
 Check = Callable[[Batch, list[list[int]]], bool]

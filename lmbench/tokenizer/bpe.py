@@ -6,8 +6,6 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
@@ -16,10 +14,10 @@ from tokenizers.trainers import BpeTrainer
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.progress import Progress
-from lmbench.tokenizer._fast import encode_batches, token_bytes
+from lmbench.tokenizer._fast import Fast, encode_batches, token_bytes
 from lmbench.tokenizer._pieces import GPT2, batches
-from lmbench.tokenizer.base import STATE, decode_bytes, load_state, save_state, with_end
-from lmbench.tokens import Ids, Tokens, Vocabulary
+from lmbench.tokenizer.base import STATE, load_state, save_state, with_end
+from lmbench.tokens import Tokens, Vocabulary
 
 if TYPE_CHECKING:
     from lmbench.corpus.text import Text
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Bpe"]
 
 
-class Bpe:
+class Bpe(Fast):
     """Byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019), trained on the training text.
 
     Text is cut into words by GPT-2's pattern; within them the most frequent pair of tokens is
@@ -76,12 +74,6 @@ class Bpe:
         return encode_batches(
             self._tokenizer, batches(text, GPT2), with_end(self.vocabulary, text.lines), text.bytes, out, progress
         )
-
-    def encode_text(self, text: str) -> Ids:
-        return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=self.vocabulary.dtype)
-
-    def decode(self, ids: NDArray[np.integer[Any]]) -> str:
-        return decode_bytes(self.vocabulary, ids)
 
     def save(self, folder: Path) -> None:
         """Also writes `tokenizer.json`, which other programs read; its ids are these, but for the end of text."""

@@ -9,17 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from lmbench.corpus.text import text_of
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.progress import Progress
-from lmbench.tokenizer._fast import byte_of_character, encode_batches
+from lmbench.tokenizer._fast import Fast, byte_of_character, encode_batches
 from lmbench.tokenizer._pieces import GPT2, LETTER_SPACE, Batch, batches
-from lmbench.tokenizer.base import decode_bytes, load_state, save_state, with_end
-from lmbench.tokens import Ids, Tokens, Vocabulary
+from lmbench.tokenizer.base import load_state, save_state, with_end
+from lmbench.tokens import Tokens, Vocabulary
 
 if TYPE_CHECKING:
     from lmbench.corpus.text import Text
@@ -32,7 +30,7 @@ _SPACE = "\u2581"  # SentencePiece's visible space
 _SAMPLE = 1 << 16
 
 
-class Pretrained:
+class Pretrained(Fast):
     """The tokenizer of a `tokenizer.json`, or of the folder that holds one; nothing to train.
 
     Its end of text is the special token that it has for that, else one more id. A space that it
@@ -118,12 +116,6 @@ class Pretrained:
         encode = self._tokenizer.encode_batch_fast
         parts = [index for encoding in encode(pieces, add_special_tokens=False) for index in encoding.ids]
         return bool(parts == encode([sample], add_special_tokens=False)[0].ids)
-
-    def encode_text(self, text: str) -> Ids:
-        return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, dtype=self.vocabulary.dtype)
-
-    def decode(self, ids: NDArray[np.integer[Any]]) -> str:
-        return decode_bytes(self.vocabulary, ids)
 
     def save(self, folder: Path) -> None:
         (folder / "tokenizer.json").write_text(self._tokenizer.to_str(), encoding="utf-8")

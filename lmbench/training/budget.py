@@ -74,7 +74,8 @@ class Schedule:
         fall = (self.end - fraction) / (self.end - self.begin) if fraction > self.begin else 1.0
         return max(0.0, min(rise, fall))
 
-    def stop_early(self, fraction: float) -> Schedule:
-        """Start to fall now, and take as long for it as the whole schedule would take of a run this long."""
-        length = fraction * (self.end - self.begin) / self.begin if self.begin else 0.0
+    def stop_early(self, fraction: float, learnt: float) -> Schedule:
+        """Start to fall now, from weights that took the share `learnt` of the budget, and take as long for it as the
+        whole schedule would after so long a time at the full rate."""
+        length = learnt * (self.end - self.begin) / self.begin if self.begin else 0.0
         return replace(self, begin=fraction, end=min(self.end, fraction + length))

@@ -25,7 +25,7 @@ from lmbench.training.data import Batch, Rows
 from lmbench.training.device import autocast_type, compiler_failed, few_threads, micro_rows, worth_compiling
 from lmbench.training.evaluation import log_probs, validation_windows
 from lmbench.training.interrupt import deferred
-from lmbench.training.optimiser import optimisers, set_rates
+from lmbench.training.optimiser import TABLE_RATE, optimisers, set_rates
 from lmbench.training.options import Training
 from lmbench.training.parallel import World, joined
 
@@ -83,7 +83,11 @@ class Loop:
         self.flops_per_token = net.costs(self.data.length)["flops_per_token"]
         self.autocast = autocast_type(training.precision, self.device)
         self.optimisers: list[Optimizer] = optimisers(
-            net, training.learning_rate, training.weight_decay, fused=self.device != "cpu"
+            net,
+            training.learning_rate,
+            training.weight_decay,
+            fused=self.device != "cpu",
+            head_rate=TABLE_RATE if training.head_rate is None else training.head_rate,
         )
         compiled = net.compiles and worth_compiling(budget, self.device, self.flops_per_token)
         self.compiled = compiled if training.compile is None else training.compile
@@ -320,7 +324,7 @@ class Loop:
             state.done = True
             state.notes.append(f"training ended early, at {state.tokens:,} tokens: the validation loss rose")
         else:
-            schedule = self.schedule.stop_early(fraction)
+            schedule = self.schedule.stop_early(fraction, fraction * state.best_tokens / state.tokens)
             state.decay_begin, state.decay_end, state.since_best = schedule.begin, schedule.end, 0
             checkpoint.put(self.net, self.best, "the best weights")
             state.notes.append(

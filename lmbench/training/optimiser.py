@@ -7,23 +7,30 @@ from torch.optim import AdamW, Muon, Optimizer
 
 from lmbench.net.base import Net
 
-TABLE_RATE = 3.0  # AdamW's learning rate for embeddings, output layer and vectors, as a multiple of the matrices'
+TABLE_RATE = 3.0  # AdamW's learning rate for embeddings and vectors, as a multiple of the matrices'
 
 
-def optimisers(net: Net, learning_rate: float, weight_decay: float, fused: bool) -> list[Optimizer]:
+def optimisers(
+    net: Net, learning_rate: float, weight_decay: float, fused: bool, head_rate: float = TABLE_RATE
+) -> list[Optimizer]:
     """One or two optimisers that together hold every parameter of `net` that is trained; each group keeps its full rate
     as `base`.
 
     Muon (Jordan et al. 2024) orthogonalises the momentum of a matrix; its step is scaled to AdamW's usual root mean
     square, 0.2 sqrt(max(rows, columns)) (Liu et al. 2025, arXiv 2502.16982, equation 4), so that one learning rate
-    serves both. AdamW's for what is no hidden matrix is `TABLE_RATE` times as large. Weight decay is decoupled and
-    falls on the matrices only.
+    serves both. AdamW's is `head_rate` times as large for the output layer, tied or not, and `TABLE_RATE` times for the
+    rest. Weight decay is decoupled and falls on the matrices only.
     """
     matrices = [p for p in net.matrices() if p.requires_grad]
     chosen = {id(p) for p in matrices}
     rest: list[nn.Parameter] = [p for p in net.parameters() if p.requires_grad and id(p) not in chosen]
     made: list[Optimizer] = []
-    groups = [{"params": rest, "lr": learning_rate * TABLE_RATE, "weight_decay": 0.0}] if rest else []
+    head, tables = [p for p in rest if p is net.output], [p for p in rest if p is not net.output]
+    groups = [
+        {"params": held, "lr": learning_rate * rate, "weight_decay": 0.0}
+        for held, rate in ((tables, TABLE_RATE), (head, head_rate))
+        if held
+    ]
     if net.muon and matrices:
         made.append(
             Muon(matrices, lr=learning_rate, momentum=0.95, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")

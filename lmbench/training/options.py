@@ -18,7 +18,10 @@ class Training:
     Args:
         steps: optimiser steps to take; none: as many as the run's budget of seconds or tokens allows.
         batch: tokens in a step, a whole number of rows of `context`; none: what suits the device and the text.
-        learning_rate: size of a step of Muon, for the hidden matrices; AdamW's, for all else, is three times as large.
+        learning_rate: size of a step of Muon, for the hidden matrices; AdamW's, for embeddings and vectors, is three
+            times as large.
+        head_rate: size of a step of AdamW for the output layer, as a multiple of learning_rate; none: 3 to 0.1, less
+            the more often the text is read.
         weight_decay: how strongly the hidden matrices are pulled towards zero at each step.
         label_noise: share of the training targets replaced by random ids, against overfitting or to measure it.
         shuffled: train on the training tokens in random order, to the end of the budget: its loss on them is what the
@@ -36,6 +39,7 @@ class Training:
     steps: int | None = None
     batch: int | None = None
     learning_rate: float = 0.01
+    head_rate: float | None = None
     weight_decay: float = 0.1
     label_noise: float = 0.0
     shuffled: bool = False
@@ -49,7 +53,7 @@ class Training:
 
     def __post_init__(self) -> None:
         in_range(1, None, steps=self.steps, batch=self.batch, patience=self.patience, stride=self.stride)
-        in_range(0, None, learning_rate=self.learning_rate, weight_decay=self.weight_decay)
+        in_range(0, None, learning_rate=self.learning_rate, head_rate=self.head_rate, weight_decay=self.weight_decay)
         if not self.clip > 0:
             raise UsageError(f"clip must be more than 0, not {self.clip:g}: no step would be taken")
         in_range(0, 1, label_noise=self.label_noise, warmup=self.warmup, decay=self.decay)

@@ -13,27 +13,20 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from commands import lmbench
+from typer.testing import Result
 
 from lmbench import store
-from lmbench.cli.main import make_app
 from lmbench.errors import UsageError
 
 LMBENCH = [sys.executable, "-m", "lmbench"]
 QUICK = ("--tokenizer", "byte", "--model", "uniform", "--estimator", "none")
 
 
-APP = make_app()
-
-
 def run(*arguments: str | Path, cwd: Path) -> Result:
     """lmbench in this process, with `cwd` as its working directory."""
-    before = Path.cwd()
-    os.chdir(cwd)
-    try:
-        return CliRunner().invoke(APP, [str(argument) for argument in arguments])
-    finally:
-        os.chdir(before)
+    with contextlib.chdir(cwd):
+        return lmbench(*arguments)
 
 
 def one_line(done: Result, code: int, *says: str) -> None:

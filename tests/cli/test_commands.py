@@ -6,19 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
+from commands import lmbench
 
 from lmbench import store
-from lmbench.cli.main import commands, make_app
+from lmbench.cli.main import commands
 from lmbench.model import models
 from lmbench.pipeline import Run
 from lmbench.record import Record
-
-APP = make_app()
-
-
-def lmbench(*arguments: str | Path, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(APP, [str(argument) for argument in arguments], input=stdin)
 
 
 def plain(text: str) -> str:

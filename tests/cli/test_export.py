@@ -4,17 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from commands import lmbench
 
 from lmbench import store
-from lmbench.cli.main import make_app
 from lmbench.pipeline import Plan, Run, run
-
-APP = make_app()
-
-
-def lmbench(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(APP, [str(argument) for argument in arguments])
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])

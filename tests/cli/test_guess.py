@@ -12,20 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner, Result
+from commands import lmbench
 
 from lmbench import store
-from lmbench.cli.main import make_app
 from lmbench.pipeline import Plan, Run, run
 from lmbench.pipeline.guessing import passage_of, read_guesses
 from lmbench.report.section.shannon import caption
 
-APP = make_app()
 LINES = "猫である。\n吾輩は猫\n"
-
-
-def lmbench(*arguments: str | Path, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(APP, [str(argument) for argument in arguments], input=stdin)
 
 
 @pytest.fixture(scope="module")
@@ -232,8 +226,9 @@ def test_shannon_prints_keeps_and_draws_the_bounds(char_run: Run) -> None:
     path = char_run.folder / store.RECORD
     before = path.stat().st_mtime_ns
     common = ("shannon", char_run.folder, "--positions", "80", "-q")
-    done = lmbench(*common, "--model", "ngram", "--contexts", "0,1,3")
+    done = lmbench(*common, "--model", "ngram", "--contexts", "0,1,3", "--ranks")
     assert done.exit_code == 0, done.output
+    assert "found at guess" in done.stdout
     assert "upper" in done.stdout
     assert "bits per character" in done.stdout
     again = lmbench(*common, "--model", "uniform", "--contexts", "3,0", "--json")
@@ -247,6 +242,7 @@ def test_shannon_prints_keeps_and_draws_the_bounds(char_run: Run) -> None:
     page = (char_run.folder / "report.html").read_text(encoding="utf-8")
     assert "prediction game" in page
     assert "Shannon 1951" in page
+    assert page.count("at which guess tokens were found") == 2
     assert (char_run.folder / "report-shannon.png").exists()
     assert lmbench("report", char_run.folder).exit_code == 0
     assert "one person's guesses" in caption(record)

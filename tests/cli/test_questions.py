@@ -8,18 +8,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from commands import lmbench
 from rich.cells import cell_len
-from typer.testing import CliRunner, Result
 
 from lmbench.cli._phrases import fitted
-from lmbench.cli.main import make_app
 from lmbench.pipeline import Run
-
-APP = make_app()
-
-
-def lmbench(*arguments: str | Path, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(APP, [str(argument) for argument in arguments], input=stdin)
 
 
 @pytest.fixture

@@ -6,11 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
-
-from lmbench.cli.main import make_app
-
-APP = make_app()
+from commands import lmbench
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +21,7 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_table_and_three_files(book: Path, tmp_path: Path) -> None:
-    done = CliRunner().invoke(APP, ["structure", str(book), "--out", str(tmp_path), "-q"])
+    done = lmbench("structure", book, "--out", tmp_path, "-q")
     assert done.exit_code == 0, done.output
     assert "mutual information" in done.stdout
     assert "Zipf" in done.stdout
@@ -37,8 +33,7 @@ def test_a_table_and_three_files(book: Path, tmp_path: Path) -> None:
 
 
 def test_json_is_the_file(book: Path, tmp_path: Path) -> None:
-    arguments = ["structure", str(book), "--unit", "word", "--model", "none", "--json", "-q", "--out", str(tmp_path)]
-    done = CliRunner().invoke(APP, arguments)
+    done = lmbench("structure", book, "--unit", "word", "--model", "none", "--json", "-q", "--out", tmp_path)
     assert done.exit_code == 0, done.output
     content = json.loads(done.stdout)
     assert content["unit"] == "word"
@@ -56,7 +51,7 @@ def test_json_is_the_file(book: Path, tmp_path: Path) -> None:
 def test_mistakes(content: str, options: tuple[str, ...], code: int, says: str, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     path.write_text(content, encoding="utf-8")
-    done = CliRunner().invoke(APP, ["structure", str(path), *options, "-q", "--out", str(tmp_path / "out")])
+    done = lmbench("structure", path, *options, "-q", "--out", tmp_path / "out")
     assert done.exit_code == code
     [line] = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert says in line

@@ -5,11 +5,10 @@ import pytest
 from arpa_texts import fitted, letters
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive import grams
 
 from lmbench.counts import contexts
 from lmbench.counts.contexts import longest_contexts
-
-from naive import grams
 
 documents = st.lists(st.lists(st.integers(0, 2), max_size=10), min_size=1, max_size=4)
 

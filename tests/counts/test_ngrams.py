@@ -5,12 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive import Gram, continuations, grams
 
 from lmbench.counts import grouping, ngrams, parallel, windows
 from lmbench.counts.ngrams import NgramCounts, stream
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
-
-from naive import Gram, continuations, grams
 
 
 def small(documents: list[list[int]], size: int = 4) -> Tokens:
@@ -103,6 +102,23 @@ def test_match_finds_exactly_the_ngrams_that_were_counted(
         known = {name: node for node, name in enumerate(spelled(counts, k))}
         expected = [known.get(tuple(text[at : at + k].tolist()), -1) for at in range(len(text) - k + 1)]
         assert nodes[k - 1].tolist() == expected
+
+
+@given(documents, st.integers(1, 6), st.data())
+def test_ngrams_are_spelled_and_found_again(train: list[list[int]], order: int, data: st.DataObject) -> None:
+    """Whole orders and parts of them; in any other order of columns; and what was not counted is not found."""
+    counts = NgramCounts(small(train, 5), order)
+    trie, last = counts.trie, data.draw(st.integers(1, order))
+    every = trie.columns(last, slice(0, trie.size(last)))
+    assert [tuple(column) for column in every.T.tolist()] == spelled(counts, last)
+    low, high = sorted(data.draw(st.integers(0, trie.size(last))) for _ in range(2))
+    assert torch.equal(trie.columns(last, slice(low, high)), every[:, low:high])
+    shuffled = torch.randperm(every.shape[1], generator=torch.Generator().manual_seed(low))
+    assert torch.equal(trie.find(every[:, shuffled]).long(), shuffled)
+    if last > 1 and every.shape[1]:
+        absent = every.clone()
+        absent[0] = 4  # which no document has
+        assert (trie.find(absent) == -1).all()
 
 
 def test_windows_example_of_the_docstring() -> None:

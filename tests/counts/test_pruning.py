@@ -5,23 +5,29 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive import grams
+from small_texts import alphabet
 
 from lmbench.counts.compact import Codes, Pointers
+from lmbench.counts.trie import Trie
 from lmbench.errors import UsageError
 from lmbench.model import models
 from lmbench.model.ngram import Ngram
 from lmbench.progress import Silent
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
-from naive import grams
-
-VOCABULARY = Vocabulary((b"a", b"b", b"c", b""), 3)
+VOCABULARY = alphabet(3)
 texts = st.lists(st.lists(st.integers(0, 2), max_size=25), min_size=1, max_size=4)
 
 
 def sample(seed: int, length: int = 400) -> Tokens:
     rng = np.random.default_rng(seed)
     return tokens_of([(rng.integers(0, 3, length) * rng.integers(0, 2, length)).tolist()], VOCABULARY)
+
+
+def spelled(trie: Trie) -> list[tuple[int, ...]]:
+    """Its n-grams of the highest order."""
+    return [tuple(column) for column in trie.columns(trie.order, slice(0, trie.size(trie.order))).T.tolist()]
 
 
 def fitted(spec: str, train: Tokens, valid: Tokens) -> Ngram:
@@ -139,7 +145,7 @@ def test_pruning_both_ways_weighs_contexts_by_their_own_frequency() -> None:
     threshold = 3e-4
     expected = set()
     backed_off = model.suffix_log_probs(3).exp().tolist()
-    trigrams = [tuple(row) for row in model._spelled(3, torch.arange(model.trie.size(3))).tolist()]
+    trigrams = spelled(model.trie)
     probs = dict(zip(trigrams, model.log_probs[2][:].exp().tolist(), strict=True))
     lower = dict(zip(trigrams, backed_off, strict=True))
     for gram in trigrams:
@@ -151,7 +157,7 @@ def test_pruning_both_ways_weighs_contexts_by_their_own_frequency() -> None:
         if np.expm1(-bigrams[gram[:2]] / len(train) * change) >= threshold:
             expected.add(gram)
     pruned = fitted(spec.format(f", entropy_prune={threshold}"), train, train).model
-    assert {tuple(row) for row in pruned._spelled(3, torch.arange(pruned.trie.size(3))).tolist()} == expected
+    assert set(spelled(pruned.trie)) == expected
     assert 0 < len(expected) < len(trigrams)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_texts import alphabet
 
 from lmbench.counts import suffix_index
 from lmbench.counts.suffix_index import SuffixIndex
@@ -17,8 +18,8 @@ from lmbench.errors import LmbenchError
 from lmbench.progress import Silent
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
-A, B, END = 0, 1, 2
-LETTERS = Vocabulary((b"a", b"b", b""), END)
+LETTERS = alphabet(2)
+A, B, END = 0, 1, LETTERS.end_of_text
 TEXTS = st.lists(st.lists(st.integers(0, 1), max_size=25), min_size=1, max_size=4)
 
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_texts import alphabet
 
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.counts.suffix_matches import Matches
 from lmbench.progress import Silent
-from lmbench.tokens import Vocabulary, tokens_of
+from lmbench.tokens import tokens_of
 
-END = 3
-LETTERS = Vocabulary((b"a", b"b", b"c", b""), END)
+LETTERS = alphabet(3)
+END = LETTERS.end_of_text
 DOCUMENTS = st.lists(
     st.tuples(st.lists(st.integers(0, 2), max_size=12), st.integers(1, 4)).map(lambda pair: pair[0] * pair[1]),
     min_size=1,

@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-SHARED = Path(__file__).parents[2].parent / "shared" / "data"
-
 
 @pytest.fixture
-def shared_text() -> Callable[[str], str]:
+def shared_text(shared: Path) -> Callable[[str], str]:
     """The text of a file in the shared data folder; the test is skipped where it is absent."""
 
     def read(name: str) -> str:
-        path = SHARED / name
+        path = shared / "data" / name
         if not path.exists():
             pytest.skip(f"{path} is not here")
         return path.read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from small_texts import byte_alphabet
 
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
@@ -17,8 +18,7 @@ def char_tokens(*documents: str, lines: bool = False) -> Tokens:
 
 def byte_tokens(*documents: bytes) -> Tokens:
     """Each byte a token, as the byte tokenizer has it."""
-    vocabulary = Vocabulary((*(bytes([value]) for value in range(256)), b""), 256)
-    return tokens_of([list(document) for document in documents], vocabulary)
+    return tokens_of([list(document) for document in documents], byte_alphabet())
 
 
 def id_tokens(ids: np.ndarray, alphabet: int) -> Tokens:

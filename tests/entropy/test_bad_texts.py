@@ -41,6 +41,8 @@ SPECS += [f"{name}(code=online)" for name in ("zlib", "bz2", "lzma", "zstd")]
 def honest(estimate: Estimate) -> bool:
     figures = [estimate.bits_per_character, estimate.bits_per_byte, estimate.bits_per_token]
     low, high = estimate.interval or (0.0, 0.0)
+    if estimate.interval is None and "interval: " in estimate.note:
+        assert "no interval: " in estimate.note  # a note does not tell of an interval that there is not
     within = estimate.bits_per_character is None or estimate.interval is None
     within = within or low <= (estimate.bits_per_character or 0.0) <= high
     return all(value is None or (math.isfinite(value) and value >= 0) for value in figures) and (

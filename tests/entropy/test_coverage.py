@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from lmbench.entropy import _coverage as coverage
+from lmbench.entropy import estimators
+from lmbench.entropy._calibration import ESTIMATORS, SIZES, SOURCES
 from lmbench.spec import parse
 
 ROOT = Path(__file__).parents[2]
@@ -54,20 +56,28 @@ def test_what_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert coverage.warning(parse("zlib")) is None
 
 
-def test_the_shipped_file_is_the_summary_of_the_committed_table() -> None:
+def test_the_shipped_file_is_that_of_the_committed_table() -> None:
     if not TABLE.exists():
         pytest.skip(f"{TABLE} is not in this checkout")
     rows = json.loads(TABLE.read_text(encoding="utf-8"))["rows"]
-    shipped = json.loads((Path(coverage.__file__).parent / "coverage.json").read_text(encoding="utf-8"))
-    assert shipped == json.loads(json.dumps(coverage.coverage_of(rows)))
+    shipped = (Path(coverage.__file__).parent / "calibration.json").read_text(encoding="utf-8")
+    assert shipped == coverage.shipped_text(rows)
     assert {row["size"] for row in rows} == {1_000, 10_000, 100_000, 1_000_000}
+
+
+def test_every_estimator_that_is_calibrated_has_a_table() -> None:
+    for spec in ESTIMATORS:
+        mine = [row for row in coverage.calibrated(parse(spec).name) if row.estimator == spec]
+        assert [row.source for row in mine] == [source for source in SOURCES for _ in SIZES], spec
+    assert {parse(spec).name for spec in ESTIMATORS} == set(estimators.names)
+    assert coverage.calibrated("no such") == []
 
 
 def test_figures_in_docstrings_are_those_of_the_table() -> None:
     from lmbench.entropy.extrapolation import Extrapolation
     from lmbench.entropy.match_length import MatchLength
 
-    shipped = json.loads((Path(coverage.__file__).parent / "coverage.json").read_text(encoding="utf-8"))
+    shipped = coverage._shipped()
     told = {
         Extrapolation: ["extrapolation", "extrapolation(of=block)"],
         MatchLength: ["match_length", "match_length(average=rates)", "match_length(average=slope)"],

@@ -36,6 +36,7 @@ def test_the_worked_example() -> None:
     found = extrapolate(sizes, values, copies(values, 0.0), "power")
     assert found.limit == pytest.approx(1, abs=0.02)
     assert found.exponent == pytest.approx(1, rel=0.02)
+    assert found.amplitude == pytest.approx(2, rel=0.02)
     assert found.at(sizes) == pytest.approx(values, rel=1e-3)
 
 
@@ -49,6 +50,7 @@ def test_planted_parameters_lie_in_their_intervals(
     found = extrapolate(SIZES, values, copies(values, 0.002), ansatz)
     assert found.limit_interval[0] <= limit <= found.limit_interval[1]
     assert found.exponent_interval[0] <= exponent <= found.exponent_interval[1]
+    assert found.amplitude_interval[0] <= amplitude <= found.amplitude_interval[1]
     assert found.limit == pytest.approx(limit, rel=0.15)
 
 

@@ -62,3 +62,14 @@ def test_comes_near_a_known_rate(name: str, tolerance: float, rng: np.random.Gen
     tokens = id_tokens(rng.integers(4, size=50_000), 4)
     (found,) = estimators.make(name).estimate(nothing(tokens), tokens, Silent())
     assert found.bits_per_token == pytest.approx(2.0, rel=tolerance)
+
+
+@pytest.mark.parametrize("name", ["lz76", "lz78", "match_length"])
+def test_symbols_that_occur_once_are_told_of(name: str) -> None:
+    """Two of ten are new: what it takes to spell them is in no phrase."""
+    few = id_tokens(np.array([0, 1, 0, 1, 2, 0, 1, 0, 1, 3]), 4)
+    (found,) = estimators.make(f"{name}(unit=token)").estimate(nothing(few), few, Silent())
+    assert "20% of the symbols (token) occur once" in found.note
+    many = id_tokens(np.array([0, 1, 2, 3] * 10), 4)
+    (found,) = estimators.make(name).estimate(nothing(many), many, Silent())
+    assert "occur once" not in found.note

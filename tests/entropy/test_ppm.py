@@ -55,6 +55,8 @@ def test_after_the_training_text_it_is_what_the_test_text_adds() -> None:
     assert after.bits_per_byte == pytest.approx(8 * (sizes[1] - sizes[0]) / len(test), abs=8 * 8 / len(test))
     assert after.bits_per_byte < alone.bits_per_byte - 0.2  # the words are known by then
     assert after.kind == alone.kind == "upper bound"
+    assert after.note.endswith("it goes on learning from the test text, as only adaptive models do")
+    assert "learning" not in alone.note
 
 
 def test_text_seen_before_costs_next_to_nothing() -> None:

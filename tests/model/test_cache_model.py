@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_texts import alphabet
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
 from lmbench.model.cache import Cache
 from lmbench.progress import Silent
-from lmbench.tokens import Tokens, Vocabulary, tokens_of
+from lmbench.tokens import Tokens, tokens_of
 
-VOCABULARY = Vocabulary((b"a", b"b", b"c", b""), 3)
+VOCABULARY = alphabet(3)
 
 
 def fitted(spec: str, train: Tokens, valid: Tokens) -> Cache:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_texts import VOCABULARY, letters
 from tiny_models import tiny
 
 from lmbench.errors import UsageError
@@ -14,9 +15,8 @@ from lmbench.model.base import Model
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.smoothing import smoothings
-from lmbench.tokens import Tokens, Vocabulary, tokens_of
+from lmbench.tokens import Tokens, tokens_of
 
-VOCABULARY = Vocabulary((*tuple(b"abcdefg"[i : i + 1] for i in range(7)), b""), 7)
 NET = "layers=2, width=16, context=8"
 # a model whose defaults are too large for a test, or which needs an option
 SPECS = {
@@ -39,18 +39,9 @@ ALSO += ["pretrained(TINY_LLAMA, mode=finetune, train=lora, steps=2)", "pretrain
 EVERY = [SPECS.get(name, name) for name in models.names] + ALSO
 
 
-def sample(seed: int, length: int) -> list[int]:
-    """Text with something to learn: each letter is followed by one of two."""
-    rng = np.random.default_rng(seed)
-    letters = [0]
-    for turn in rng.integers(0, 2, length - 1).tolist():
-        letters.append((2 * letters[-1] + turn) % 6)  # the last letter of the vocabulary never occurs
-    return letters
-
-
-TRAIN = tokens_of([sample(1, 300), sample(2, 40), [], [3], sample(3, 150)], VOCABULARY)
-VALID = tokens_of([sample(4, 60), sample(5, 30)], VOCABULARY)
-TEST = tokens_of([sample(6, 45), [6, 6, 0, 6], [], sample(7, 12)], VOCABULARY)
+TRAIN = tokens_of([letters(1, 300), letters(2, 40), [], [3], letters(3, 150)], VOCABULARY)
+VALID = tokens_of([letters(4, 60), letters(5, 30)], VOCABULARY)
+TEST = tokens_of([letters(6, 45), [6, 6, 0, 6], [], letters(7, 12)], VOCABULARY)
 
 
 def fitted(spec: str, seed: int = 0, train: Tokens = TRAIN) -> Model:
@@ -74,7 +65,7 @@ OWN_TOKENS = "predicts tokens of its own, and its card says so"
 
 
 def contexts() -> list[list[int]]:
-    return [[], [0], [6], [6, 6], [0, 1], [5, 0, 6, 2], sample(8, 50), [6] * 30]
+    return [[], [0], [6], [6, 6], [0, 1], [5, 0, 6, 2], letters(8, 50), [6] * 30]
 
 
 def test_every_context_sums_to_one(model: Model) -> None:
@@ -105,7 +96,7 @@ def test_log_probs_are_those_of_next_log_probs_at_every_position(model: Model) -
 
 def test_the_future_does_not_change_the_past(model: Model) -> None:
     if model.card.own_tokens:
-        pytest.skip(f"{OWN_TOKENS}: which they are depends on the whole document (test_pretrained.py has the rest)")
+        pytest.skip(f"{OWN_TOKENS}: they depend on the whole document (test_pretrained_model.py has the rest)")
     changed = TEST.ids.copy()
     cut = 30
     changed[cut:] = np.where(changed[cut:] == VOCABULARY.end_of_text, changed[cut:], (changed[cut:] + 1) % 7)

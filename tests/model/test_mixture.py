@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+from small_texts import alphabet
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
@@ -14,9 +15,9 @@ from lmbench.model._buckets import Buckets
 from lmbench.model.mixture import Mixture, mixture_weights
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
-from lmbench.tokens import Tokens, Vocabulary, tokens_of
+from lmbench.tokens import Tokens, tokens_of
 
-VOCABULARY = Vocabulary((*(bytes([97 + index]) for index in range(5)), b""), 5)
+VOCABULARY = alphabet(5)
 
 
 def text(seed: int, length: int = 3000) -> Tokens:

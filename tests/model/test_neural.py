@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_texts import alphabet
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
@@ -19,7 +20,7 @@ from lmbench.tokens import Tokens, Vocabulary, tokens_of
 from lmbench.training.evaluation import window_start
 from lmbench.training.shuffle import unigram_entropy
 
-VOCABULARY = Vocabulary((b"a", b"b", b"c", b""), 3)
+VOCABULARY = alphabet(3)
 TRAIN = tokens_of([[0, 1, 2] * 40, [1, 1], [2, 0] * 9], VOCABULARY)
 VALID = tokens_of([[0, 1, 2] * 10], VOCABULARY)
 SMALL = {"layers": 1, "width": 16, "heads": 2, "context": 8, "steps": 20, "patience": 100}
@@ -115,6 +116,13 @@ def test_a_budget_of_operations_is_kept_and_sizes_the_net_as_its_tokens_would() 
     of_tokens = fitted(steps=None, runtime=Runtime(train_tokens=5_000))
     assert of_flops.options["dropout"] == of_tokens.options["dropout"] == 0.3  # read more than thirty times
     assert of_flops.card.training["tokens"] == of_tokens.card.training["tokens"]
+
+
+def test_how_fast_the_output_layer_learns_is_chosen_for_the_budget_and_said() -> None:
+    once, often = (fitted(steps=None, runtime=Runtime(train_tokens=n)).card.training for n in (len(TRAIN), 5_000))
+    assert once["head_rate"] == pytest.approx(0.7)
+    assert often["head_rate"] == pytest.approx(0.7 * (len(TRAIN) / 5_000) ** 0.5)
+    assert fitted(head_rate=2.0).card.training["head_rate"] == 2.0
 
 
 def test_files_stay_within_the_bytes_that_are_allowed(tmp_path: Path) -> None:
@@ -214,7 +222,15 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"batch": 0}, {"learning_rate": -1.0}, {"label_noise": 1.5}, {"stride": 0}, {"clip": 0.0}, {"dropout": 1.0}],
+    [
+        {"batch": 0},
+        {"learning_rate": -1.0},
+        {"head_rate": -1.0},
+        {"label_noise": 1.5},
+        {"stride": 0},
+        {"clip": 0.0},
+        {"dropout": 1.0},
+    ],
 )
 def test_training_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(options))):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_texts import alphabet
 
 from lmbench.counts.arrays import narrow
 from lmbench.counts.ngrams import stream
@@ -16,9 +17,9 @@ from lmbench.model import models
 from lmbench.model._log_linear import Batch, LogLinear
 from lmbench.model._mixed_order import MixedOrder, Positions
 from lmbench.progress import Silent
-from lmbench.tokens import Tokens, Vocabulary, tokens_of
+from lmbench.tokens import Tokens, tokens_of
 
-VOCABULARY = Vocabulary((b"a", b"b", b"c", b"d", b""), 4)
+VOCABULARY = alphabet(4)
 texts = st.lists(st.lists(st.integers(0, 3), max_size=12), min_size=1, max_size=4)
 
 

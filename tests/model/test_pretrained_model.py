@@ -1,25 +1,27 @@
 from __future__ import annotations
 
 import json
-import socket
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from commands import lmbench
+from small_texts import byte_alphabet
 from tiny_models import tiny
 
+from lmbench import machine
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
-from lmbench.model._causal import load_tokenizer
+from lmbench.model._hub import load_tokenizer
 from lmbench.model.pretrained import Pretrained
 from lmbench.pipeline import Plan, load_model, run
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
-BYTES = Vocabulary((*(bytes([byte]) for byte in range(256)), b""), 256)
-LINES = Vocabulary((*(bytes([byte]) for byte in range(256)), b"\n"), 256)
+BYTES, LINES = byte_alphabet(), byte_alphabet(b"\n")
 DOCUMENTS = ["abc a face fed", "", "café 日本語\n\n  <|endoftext|></s> zz", " a" * 40]
 KINDS = ["gpt2", "llama"]
 
@@ -35,6 +37,22 @@ VALID = in_bytes(["a cab fed a bee", "a face"])
 def fitted(spec: str, train: Tokens = TRAIN, **runtime: Any) -> Pretrained:
     model: Pretrained = models.make(spec, runtime=Runtime(**runtime))
     return model.fit(train, VALID, Silent())
+
+
+def copied(tmp_path: Path) -> Path:
+    """A copy of the tiny model, to be spoilt."""
+    return Path(shutil.copytree(tiny("gpt2"), tmp_path / "model"))
+
+
+def altered(tmp_path: Path, **weights: Any) -> Path:
+    """A copy in which weights are replaced, or left out where they are None."""
+    from safetensors.torch import load_file, save_file
+
+    folder = copied(tmp_path)
+    path = folder / "model.safetensors"
+    tensors = load_file(path) | weights
+    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, path, {"format": "pt"})
+    return folder
 
 
 def by_transformers(folder: str, document: str, newline_ends: bool = False) -> float:
@@ -162,10 +180,7 @@ def test_scratch_is_the_same_architecture_with_other_weights() -> None:
 
 
 def test_a_zero_shot_model_is_stored_as_a_name_and_a_hash(tmp_path: Path) -> None:
-    import shutil
-
-    folder = tmp_path / "model"
-    shutil.copytree(tiny("gpt2"), folder)
+    folder = copied(tmp_path)
     home = tmp_path / "home"
     home.mkdir()
     fitted(f"pretrained('{folder}')").save(home)
@@ -180,76 +195,64 @@ def test_a_zero_shot_model_is_stored_as_a_name_and_a_hash(tmp_path: Path) -> Non
 
 
 def test_pickled_weights_are_not_read(tmp_path: Path) -> None:
-    import shutil
-
     import torch
 
-    shutil.copytree(tiny("gpt2"), tmp_path / "model")
-    (tmp_path / "model" / "model.safetensors").unlink()
-    torch.save({}, tmp_path / "model" / "pytorch_model.bin")
+    folder = copied(tmp_path)
+    (folder / "model.safetensors").unlink()
+    torch.save({}, folder / "pytorch_model.bin")
     with pytest.raises(LmbenchError, match="cannot be loaded"):
-        fitted(f"pretrained('{tmp_path / 'model'}')")
+        fitted(f"pretrained('{folder}')")
 
 
 def test_code_that_comes_with_a_model_is_not_run(tmp_path: Path) -> None:
-    import shutil
-
-    shutil.copytree(tiny("gpt2"), tmp_path / "model")
-    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    folder = copied(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
     config |= {"model_type": "mine", "auto_map": {"AutoModelForCausalLM": "own.Mine", "AutoConfig": "own.Config"}}
-    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
-    (tmp_path / "model" / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     with pytest.raises(LmbenchError, match="cannot be loaded"):
-        fitted(f"pretrained('{tmp_path / 'model'}')")
+        fitted(f"pretrained('{folder}')")
     assert not (tmp_path / "ran").exists()
 
 
 def test_a_tokenizer_that_loses_text_is_refused_on_either_side(tmp_path: Path) -> None:
-    import shutil
-
     model = fitted(f"pretrained('{tiny('gpt2')}')")
     words = Vocabulary((b"a", b"<unk>", b""), 2, 1, lossless=False)
     with pytest.raises(LmbenchError, match="the tokens of this run have lost some; use --tokenizer byte"):
         model.log_probs(tokens_of([[0, 1]], words))
-    shutil.copytree(tiny("gpt2"), tmp_path / "model")
-    path = tmp_path / "model" / "tokenizer.json"
+    folder = copied(tmp_path)
+    path = folder / "tokenizer.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"normalizer": {"type": "Lowercase"}}))
-    lowering = fitted(f"pretrained('{tmp_path / 'model'}')")
+    lowering = fitted(f"pretrained('{folder}')")
     with pytest.raises(LmbenchError, match=r"does not give back the text \('Bad' in document 2 becomes 'bad'\)"):
         lowering.log_probs(in_bytes(["a", "a Bad"]))
 
 
 def test_a_tokenizer_without_an_end_must_be_given_one(tmp_path: Path) -> None:
-    import shutil
-
-    shutil.copytree(tiny("gpt2"), tmp_path / "model")
-    path = tmp_path / "model" / "tokenizer_config.json"
+    folder = copied(tmp_path)
+    path = folder / "tokenizer_config.json"
     config = json.loads(path.read_text())
     path.write_text(json.dumps({key: config[key] for key in config if key not in ("bos_token", "eos_token")}))
     with pytest.raises(UsageError, match=r"names no token that ends a text; give one: end='<eos>'"):
-        fitted(f"pretrained('{tmp_path / 'model'}')")
+        fitted(f"pretrained('{folder}')")
     with pytest.raises(UsageError, match="has no token '<nothing>'"):
-        fitted(f"pretrained('{tmp_path / 'model'}', end='<nothing>')")
-    named = fitted(f"pretrained('{tmp_path / 'model'}', end='<|endoftext|>')")
+        fitted(f"pretrained('{folder}', end='<nothing>')")
+    named = fitted(f"pretrained('{folder}', end='<|endoftext|>')")
     assert np.array_equal(named.log_probs(VALID), fitted(f"pretrained('{tiny('gpt2')}')").log_probs(VALID))
 
 
 def test_a_name_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("transformers")
-    from lmbench.model import _causal
+    from lmbench.model import _hub
 
-    def unknown(*_: object) -> None:
-        raise socket.gaierror("Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    monkeypatch.setattr("urllib.request.getproxies", dict)
-    _causal._reachable.cache_clear()
+    monkeypatch.setattr(machine, "reachable", lambda url: False)
+    _hub._reachable.cache_clear()
     with pytest.raises(
         LmbenchError, match=r"'nobody/nothing' cannot be loaded \(no folder here, and no network"
     ) as said:
         fitted("pretrained('nobody/nothing')")
     assert "\n" not in str(said.value)
-    _causal._reachable.cache_clear()
+    _hub._reachable.cache_clear()
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,10 +277,6 @@ def test_nothing_can_be_interpolated_with_it() -> None:
 
 def test_a_run_with_one_has_bits_per_byte_and_nothing_per_token(small_text: Path, tmp_path: Path) -> None:
     """The row in the table, loaded again, and compared by bytes."""
-    from typer.testing import CliRunner
-
-    from lmbench.cli.main import make_app
-
     spec = f"pretrained('{tiny('llama')}', mode=finetune, steps=3)"
     plan = Plan(
         source=str(small_text), tokenizer="char", models=["ngram(order=3)", spec], estimators=[], device="cpu",
@@ -296,47 +295,31 @@ def test_a_run_with_one_has_bits_per_byte_and_nothing_per_token(small_text: Path
     test = Tokens.load(done.folder / "test")
     assert "Learning curves" in (done.folder / "report.html").read_text(encoding="utf-8")
     assert np.array_equal(load_model(done.folder, row).log_probs(test, Silent()), log_probs)
-    app = make_app()
-    table = CliRunner().invoke(app, ["report", "latest", "--out", str(tmp_path)])
+    table = lmbench("report", "latest", "--out", tmp_path)
     assert "∞" not in table.output  # what is left out is not infinite
-    shown = CliRunner().invoke(app, ["compare", "latest", "ngram", "pretrained", "--out", str(tmp_path)])
+    shown = lmbench("compare", "latest", "ngram", "pretrained", "--out", tmp_path)
     assert shown.exit_code == 0, shown.output
     assert counts.bits_per_byte is not None
     assert f"by {row.bits_per_byte - counts.bits_per_byte:.4f} bits/byte" in shown.output
-    refused = CliRunner().invoke(app, ["generate", "latest", "--model", "pretrained", "--out", str(tmp_path)])
+    refused = lmbench("generate", "latest", "--model", "pretrained", "--out", tmp_path)
     assert refused.exit_code != 0
 
 
-def altered(tmp_path: Path, kind: str = "gpt2", **weights: Any) -> str:
-    """A copy of the tiny model in which weights are replaced, or left out where they are None."""
-    import shutil
-
-    from safetensors.torch import load_file, save_file
-
-    shutil.copytree(tiny(kind), tmp_path / "model")
-    path = tmp_path / "model" / "model.safetensors"
-    tensors = load_file(path) | weights
-    save_file({name: tensor for name, tensor in tensors.items() if tensor is not None}, path, {"format": "pt"})
-    return str(tmp_path / "model")
-
-
 def test_a_model_that_looks_ahead_is_refused(tmp_path: Path) -> None:
-    import shutil
-
     import torch
     from transformers import RobertaConfig, RobertaForCausalLM
 
-    shutil.copytree(tiny("gpt2"), tmp_path / "model")
+    folder = copied(tmp_path)
     sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     with torch.random.fork_rng():
         torch.manual_seed(1)
         config = RobertaConfig(vocab_size=300, max_position_embeddings=34, is_decoder=True, **sizes)
-        RobertaForCausalLM(config).save_pretrained(tmp_path / "model")
-    assert np.isfinite(fitted(f"pretrained('{tmp_path / 'model'}')").log_probs(VALID)).all()
+        RobertaForCausalLM(config).save_pretrained(folder)
+    assert np.isfinite(fitted(f"pretrained('{folder}')").log_probs(VALID)).all()
     config.is_decoder = False
-    config.save_pretrained(tmp_path / "model")
+    config.save_pretrained(folder)
     with pytest.raises(LmbenchError, match="RobertaForCausalLM looks ahead"):
-        fitted(f"pretrained('{tmp_path / 'model'}')")
+        fitted(f"pretrained('{folder}')")
 
 
 def test_weights_that_are_missing_or_of_another_size_are_not_drawn_at_random(tmp_path: Path) -> None:
@@ -354,7 +337,7 @@ def test_weights_that_are_missing_or_of_another_size_are_not_drawn_at_random(tmp
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_a_file_that_was_cut_is_an_error_in_one_line(tmp_path: Path, name: str) -> None:
-    folder = Path(altered(tmp_path))
+    folder = altered(tmp_path)
     (folder / name).write_bytes((folder / name).read_bytes()[:-100])
     with pytest.raises(LmbenchError, match="cannot be loaded") as said:
         fitted(f"pretrained('{folder}')")
@@ -374,7 +357,7 @@ def test_memory_that_is_used_up_is_not_blamed_on_the_model(tmp_path: Path, monke
 
 
 def test_an_adapter_is_not_taken_for_the_model_it_was_made_for(tmp_path: Path) -> None:
-    folder = Path(altered(tmp_path))
+    folder = altered(tmp_path)
     adapter = {"base_model_name_or_path": tiny("gpt2"), "peft_type": "LORA"}
     (folder / "adapter_config.json").write_text(json.dumps(adapter))
     with pytest.raises(LmbenchError, match="merge the adapter first"):
@@ -382,11 +365,10 @@ def test_an_adapter_is_not_taken_for_the_model_it_was_made_for(tmp_path: Path) -
 
 
 def test_an_end_that_the_model_cannot_predict(tmp_path: Path) -> None:
-    import torch
     from safetensors.torch import load_file
 
     table = load_file(Path(tiny("gpt2")) / "model.safetensors")["transformer.wte.weight"]
-    folder = Path(altered(tmp_path, **{"transformer.wte.weight": torch.cat([table[1:200]])}))
+    folder = altered(tmp_path, **{"transformer.wte.weight": table[1:200].clone()})
     config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 199}
     (folder / "config.json").write_text(json.dumps(config))
     last = load_tokenizer(str(folder), None).convert_ids_to_tokens(250)

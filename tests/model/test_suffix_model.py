@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_texts import alphabet
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model._suffixes import PitmanYor, Seen, untuned
@@ -18,8 +19,8 @@ from lmbench.model.suffix import Suffix
 from lmbench.progress import Silent
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
-END = 3
-LETTERS = Vocabulary((b"a", b"b", b"c", b""), END)
+LETTERS = alphabet(3)
+END = LETTERS.end_of_text
 DOCUMENTS = st.lists(
     st.tuples(st.lists(st.integers(0, 2), max_size=9), st.integers(1, 3)).map(lambda pair: pair[0] * pair[1]),
     min_size=1,

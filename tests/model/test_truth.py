@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from small_texts import alphabet
 
 from lmbench.corpus.builtin.markov import Markov, entropy_rate
 from lmbench.model import models
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.score.measure import measure
-from lmbench.tokens import Tokens, Vocabulary
+from lmbench.tokens import Tokens
 
 SYMBOLS, TRAIN, TEST = 6, 60_000, 20_000
-VOCABULARY = Vocabulary((*(bytes([97 + symbol]) for symbol in range(SYMBOLS)), b""), SYMBOLS)
+VOCABULARY = alphabet(SYMBOLS)
 TRUTH_SLACK = 1e-3  # bits: a model may know this test text better than its source does, by chance
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -67,6 +68,17 @@ def test_a_text_that_is_read_often_is_read_with_dropout() -> None:
     assert Setting(3, 1_000, tokens=50_000, seconds=1e9).dropout == 0.3
     assert Setting(3, 20_000, seconds=10).epochs == 10.0
     assert Setting(3, 0).epochs == 0.0
+
+
+def test_the_output_layer_learns_the_more_slowly_the_more_often_a_text_is_read() -> None:
+    rates = [Setting(3, 1_000, tokens=tokens).head_rate for tokens in (0, 10, 1_000, 4_000, 25_000, 10**9)]
+    assert rates == pytest.approx([3.0, 3.0, 0.7, 0.35, 0.14, 0.1])
+
+
+def test_the_output_layer_is_known_whether_or_not_its_table_is_the_embeddings() -> None:
+    plain, tied = Small(3), Small(3, tied=True)
+    assert plain.output is plain.head.weight
+    assert tied.output is tied.head.weight is tied.embedding.weight
 
 
 def test_what_the_user_gives_stands_above_what_fits() -> None:

@@ -91,6 +91,10 @@ def test_ranks_are_those_of_asking_one_position_after_the_other(played: Run) -> 
     assert made.points[0].upper == pytest.approx(expected.upper)
     assert made.points[0].lower == pytest.approx(expected.lower)
     assert made.points[0].cross_entropy == pytest.approx(np.mean(nats) / np.log(2))
+    assert set(ties) == {1}
+    assert made.points[0].shares[:8] == pytest.approx([before.count(rank) / 200 for rank in range(8)])
+    assert sum(made.points[0].shares) == pytest.approx(1)
+    assert len(made.points[0].shares) == len(made.groups)
 
 
 def test_a_net_reads_its_window_and_nothing_before(played: Run) -> None:

@@ -40,6 +40,12 @@ def test_the_limit_that_was_planted(small_run: Run) -> None:
     assert found.bits_per_character == pytest.approx(2 * 1.2, abs=0.06)
     assert found.ci95_bits_per_character is not None
     assert found.ci95_bits_per_character[0] <= 2.4 <= found.ci95_bits_per_character[1]
+    law = found.curve["extrapolation"]
+    assert isinstance(law, dict)
+    for name, truth in (("exponent", 0.4), ("amplitude", 30.0)):
+        low, high = law[f"{name}_interval"]  # type: ignore[misc]
+        assert low <= truth <= high  # type: ignore[operator]
+    assert "h + A n^-g of the parameters n, with g = " in found.note
 
 
 def test_no_sweep_no_row(small_run: Run) -> None:

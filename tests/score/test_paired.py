@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pytest
+from small_texts import alphabet
 
 from lmbench.errors import LmbenchError
 from lmbench.score.measure import measure
 from lmbench.score.paired import paired_difference, paired_difference_per_byte
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
-LETTERS = Vocabulary((b"a", b"b", b""), end_of_text=2)
+LETTERS = alphabet(2)
 PAIRS = Vocabulary((b"a", b"b", b"ab", b""), end_of_text=3)
 
 

@@ -14,7 +14,9 @@ from lmbench.errors import LmbenchError
 from lmbench.model.base import Model, ModelCard
 from lmbench.model.ngram import Ngram
 from lmbench.progress import Silent
-from lmbench.score.prequential import FIRST, block_bounds, prequential_code
+from lmbench.runtime import Runtime
+from lmbench.score.prequential import FIRST, block_bounds, learner, prequential_code
+from lmbench.spec import parse
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
 TWO = Vocabulary((b"0", b"1"), 1)
@@ -94,6 +96,35 @@ def test_it_is_the_sum_of_what_models_of_the_prefixes_give(text: Tokens) -> None
     assert code.nats.sum() == pytest.approx(-code.log_probs.sum())
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_one_half_more_for_every_count_is_krichevsky_and_trofimovs_code(order: int) -> None:
+    """Their closed form (1981), for each context of n symbols n_1 .. n_V:
+
+    log2 Gamma(n + V/2) / Gamma(V/2) - sum_i log2 Gamma(n_i + 1/2) / Gamma(1/2)
+
+    The blocks are of one token each but for the first, of two, which a uniform code of log2 V takes.
+    """
+    word = "abracadabra"
+    vocabulary = Vocabulary((b"a", b"b", b"c", b"d", b"r", b""), 5)
+    text = tokens_of([["abcdr".index(letter) for letter in word * 3]], vocabulary)
+    learn = learner(parse(f"ngram(order={order}, smoothing=additive(alpha=0.5))"), Runtime(), Silent())
+    code = prequential_code(learn, text, np.array([0, *range(2, len(text) + 1)]), Silent())
+
+    types = len(vocabulary)
+    ids = text.ids.tolist()
+    counts: dict[tuple[int, ...], list[int]] = {}
+    for place, symbol in enumerate(ids):
+        context = tuple(ids[place - order + 1 : place]) if order > 1 and place else ()
+        counts.setdefault(context, [0] * types)[symbol] += 1
+    nats = 0.0
+    for found in counts.values():
+        nats += math.lgamma(sum(found) + types / 2) - math.lgamma(types / 2)
+        nats -= sum(math.lgamma(count + 0.5) - math.lgamma(0.5) for count in found)
+    # what it would have given the first two: a and b, with nothing known of either in its context but, at order 1, a
+    first = math.log(types) + (math.log((1 + types / 2) / 0.5) if order == 1 else math.log(types))
+    assert code.log_probs.sum() == pytest.approx(-(nats - first + 2 * math.log(types)))
+
+
 def test_it_sees_nothing_of_what_comes(text: Tokens) -> None:
     bounds = block_bounds(len(text))
     code = prequential_code(ngram, text, bounds, Silent())
@@ -114,6 +145,27 @@ def test_a_budget_is_shared_in_proportion_to_what_is_known(text: Tokens) -> None
     prequential_code(told, text, block_bounds(len(text)), Silent())
     assert sum(shares) == pytest.approx(1)
     assert shares == sorted(shares)
+
+
+def test_a_learner_divides_the_budget_and_refuses_what_no_block_cuts(
+    text: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Runtime] = []
+
+    class Own(Ngram):
+        def fit(self, train: Tokens, valid: Tokens, progress: object) -> Own:
+            self.card = ModelCard(own_tokens=True)
+            return self
+
+    def make(spec: object, runtime: Runtime) -> Model:
+        told.append(runtime)
+        return Own(order=2)
+
+    monkeypatch.setattr("lmbench.score.prequential.models.make", make)
+    learn = learner(parse("own"), Runtime(seed=3, train_seconds=8.0, train_tokens=3), Silent())
+    with pytest.raises(LmbenchError, match="own predicts tokens of its own, which no block cuts"):
+        learn(text, text, text, 0.25)
+    assert told == [Runtime(seed=3, train_seconds=2.0, train_tokens=1)]
 
 
 def test_what_has_no_code_is_refused() -> None:

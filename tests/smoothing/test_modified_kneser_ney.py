@@ -5,17 +5,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from naive import modified_kneser_ney
+from small_texts import alphabet
 
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.model import models
 from lmbench.progress import Silent
 from lmbench.smoothing._tuning import maximise, observe
 from lmbench.smoothing.modified_kneser_ney import ModifiedKneserNey, closed_form
-from lmbench.tokens import Tokens, Vocabulary, tokens_of
+from lmbench.tokens import Tokens, tokens_of
 
-from naive import modified_kneser_ney
-
-VOCABULARY = Vocabulary((b"a", b"b", b"c", b"d", b""), 4)
+VOCABULARY = alphabet(4)
 documents = st.lists(st.lists(st.integers(0, 3), max_size=15), min_size=1, max_size=4)
 
 

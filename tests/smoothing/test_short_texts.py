@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import pytest
+from small_texts import alphabet
 
 from lmbench.model import models
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.spec import parse
-from lmbench.tokens import Vocabulary, tokens_of
+from lmbench.tokens import tokens_of
 
-VOCABULARY = Vocabulary((b"a", b"b", b""), 2)
+VOCABULARY = alphabet(2)
 
 
 @pytest.mark.parametrize("smoothing", ["stupid_backoff", "modified_kneser_ney", "witten_bell"])

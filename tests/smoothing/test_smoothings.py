@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_texts import alphabet
 
 from lmbench.errors import UsageError
 from lmbench.model import models
@@ -15,7 +16,7 @@ from lmbench.smoothing import smoothings
 from lmbench.smoothing.good_turing import good_turing
 from lmbench.tokens import Vocabulary, tokens_of
 
-VOCABULARY = Vocabulary((b"a", b"b", b"c", b""), 3)
+VOCABULARY = alphabet(3)
 texts = st.one_of(
     st.lists(st.lists(st.integers(0, 2), max_size=20), min_size=1, max_size=4),
     st.integers(0, 40).map(lambda n: [[0] * n]),

@@ -19,16 +19,17 @@ def test_the_rate_rises_stays_and_falls(fraction: float, factor: float) -> None:
 
 
 def test_stopping_early_falls_at_once_and_for_as_long_as_the_run_deserves() -> None:
-    schedule = Schedule(warmup=0.0, begin=0.5).stop_early(0.2)  # the fall takes as long as what came before it
+    """The fall takes as long as the weights had learnt that it begins with, not as the search for better ones."""
+    schedule = Schedule(warmup=0.0, begin=0.5).stop_early(0.2, learnt=0.1)
     assert schedule.begin == 0.2
-    assert schedule.end == pytest.approx(0.4)
-    assert schedule.factor(0.3) == pytest.approx(0.5)
+    assert schedule.end == pytest.approx(0.3)
+    assert schedule.factor(0.25) == pytest.approx(0.5)
 
 
 def test_the_rise_starts_late_where_compiling_took_a_share_of_the_budget() -> None:
     schedule = Schedule(warmup=0.02, begin=0.6, start=0.1)
     assert [schedule.factor(f) for f in (0.0, 0.1, 0.11, 0.12, 0.5)] == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0])
-    assert schedule.stop_early(0.2).start == 0.1
+    assert schedule.stop_early(0.2, 0.1).start == 0.1
 
 
 def test_tokens_that_a_budget_allows() -> None:
@@ -44,7 +45,7 @@ def test_no_warmup_begins_at_the_full_rate() -> None:
 def test_the_first_step_learns_and_so_does_a_run_of_one() -> None:
     assert Schedule(warmup=0.1, begin=0.6, step=0.025).factor(0.0) == pytest.approx(0.25)
     assert Schedule(warmup=0.1, begin=0.6, step=1.0).factor(0.0) == 1.0
-    assert Schedule(warmup=0.1, begin=0.6, step=0.025).stop_early(0.2).step == 0.025
+    assert Schedule(warmup=0.1, begin=0.6, step=0.025).stop_early(0.2, 0.1).step == 0.025
 
 
 def test_what_a_run_sets_comes_before_the_default() -> None:

@@ -85,6 +85,16 @@ def test_an_optimiser_of_another_version_is_named(tmp_path: Path) -> None:
         checkpoint.load(tmp_path, net, list(adam))
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_output_layer_has_a_rate_of_its_own(tied: bool) -> None:
+    net, _ = stepped(tied=tied)
+    made = optimisers(net, 0.01, 0.1, fused=False, head_rate=0.5)
+    rates = {id(p): group["base"] for each in made for group in each.param_groups for p in group["params"]}
+    assert rates[id(net.head.weight)] == 0.005
+    assert rates[id(net.embedding.weight)] == pytest.approx(0.005 if tied else 0.03)
+    assert rates[id(net.blocks[0].mlp.up.weight)] == 0.01
+
+
 def test_only_what_is_trained_has_an_optimiser() -> None:
     net, _ = stepped()
     net.embedding.weight.requires_grad_(False)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import VOCABULARY, text
+from small_texts import VOCABULARY, text
 
 from lmbench.tokens import Tokens, tokens_of
 from lmbench.training.data import Rows, read_rows

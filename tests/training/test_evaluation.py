@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import VOCABULARY, text
+from small_texts import VOCABULARY, text
 from torch import Tensor
 
 from lmbench.net.base import Net

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from tiny import VOCABULARY, text
+from small_texts import VOCABULARY, text
 
 from lmbench.tokens import tokens_of
 from lmbench.training.shuffle import shuffled, unigram_entropy

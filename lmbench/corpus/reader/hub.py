@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
+from lmbench import machine
 from lmbench.corpus.decode import Reading
 from lmbench.corpus.reader.base import UnreachableError
 from lmbench.corpus.reader.jsonl import field_of
@@ -24,7 +23,6 @@ _SOURCE = re.compile(r"hf:([\w.-]+(?:/[\w.-]+)?)(?::([\w.+ -]+))?")
 _PARTS = {"train": "train", "validation": "valid", "valid": "valid", "val": "valid", "dev": "valid", "test": "test"}
 _CLIENTS = ("aiohttp", "httpcore", "httpcore2", "httpx", "httpx2", "huggingface_hub", "requests", "urllib3")
 _STREAM = 1 << 30  # bytes from which a set is streamed, and not first kept whole in the library's own cache
-_PATIENCE = 5.0  # seconds to wait for the hub to answer at all
 
 
 class Hub:
@@ -113,17 +111,9 @@ def _first_line(error: Exception) -> str:
 def _without_long_waits() -> None:
     """Where the hub does not answer, tell its library so: it would try for half a minute.
 
-    A set that the library kept from an earlier run can still be read then. Behind a proxy
-    there is no telling from here, so the library may try.
+    A set that the library kept from an earlier run can still be read then.
     """
-    if "huggingface_hub" in sys.modules or os.environ.get("HF_HUB_OFFLINE") or _has_proxy():
+    if "huggingface_hub" in sys.modules or os.environ.get("HF_HUB_OFFLINE"):
         return
-    endpoint = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
-    try:
-        socket.create_connection((endpoint.hostname or "", endpoint.port or 443), timeout=_PATIENCE).close()
-    except OSError:
+    if not machine.reachable(os.environ.get("HF_ENDPOINT") or "https://huggingface.co"):
         os.environ["HF_HUB_OFFLINE"] = "1"
-
-
-def _has_proxy() -> bool:
-    return any(os.environ.get(name) for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lmbench.counts.arrays import narrow
-from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.backoff import BackoffModel, backed_off
 from lmbench.counts.trie import Trie
 
 
@@ -42,11 +42,11 @@ class Levels:
         A prefix that is not stored (pruning in SRILM's manner can leave it out) is inserted with
         its backed-off probability and weight 1, which changes no probability. Raises DuplicateError.
         """
-        above = self.find(words[:-1])
+        above = self.trie.find(words[:-1])
         missing = torch.nonzero(above < 0).squeeze(1)
         if len(missing):
             self._insert(torch.unique(words[:-1, missing], dim=1))
-            above = self.find(words[:-1])
+            above = self.trie.find(words[:-1])
         unset = torch.nonzero(log_probs.isnan()).squeeze(1)
         if len(unset):
             log_probs = log_probs.clone()
@@ -69,7 +69,7 @@ class Levels:
 
     def _insert(self, words: Tensor) -> None:
         """Add n-grams of the highest order so far to it."""
-        there = columns(self.trie, self.order, slice(0, self.trie.size(self.order)))
+        there = self.trie.columns(self.order, slice(0, self.trie.size(self.order)))
         self.trie = Trie(self.trie.tokens[:-1], self.trie.first[:-1])
         log_probs, log_backoffs = self.log_probs.pop(), self.log_backoffs.pop()
         self.inserted += words.shape[1]
@@ -80,71 +80,9 @@ class Levels:
             torch.cat([log_backoffs, new]),
         )
 
-    def find(self, words: Tensor) -> Tensor:
-        """[m] the node of each column of `words` [k, m], or -1."""
-        return find(self.trie, words)
-
     def score(self, words: Tensor) -> Tensor:
         """[m] float64 nats: ln p of each column's last word given the others."""
         return backed_off(self.trie, self.log_probs, self.log_backoffs, words)
 
     def model(self, end_of_text: int) -> BackoffModel:
         return BackoffModel(self.trie, self.log_probs, self.log_backoffs[: self.order - 1], end_of_text)
-
-
-def columns(trie: Trie, order: int, part: slice) -> Tensor:
-    """[k, p] int32: the words of the nodes of `part`, a column each, found from the last word up to the first."""
-    found = [trie.ids(order, part)]
-    start, stop = part.start, part.stop
-    if start == stop:
-        return found[0].new_zeros(order, 0)
-    under: Tensor | None = None  # how many of the nodes asked for lie under each node of the order just looked at
-    for above in range(order - 1, 0, -1):
-        first = trie.first[above - 1][:]
-        ends = torch.tensor([start, stop], dtype=first.dtype, device=first.device)
-        low = int(torch.searchsorted(first, ends[:1], right=True)) - 1
-        high = int(torch.searchsorted(first, ends[1:]))
-        bounds = first[low : high + 1].clamp(start, stop)
-        if under is None:
-            under = bounds.diff()
-        else:
-            total = torch.zeros(len(under) + 1, dtype=torch.int64, device=first.device)
-            torch.cumsum(under, 0, out=total[1:])
-            under = total[(bounds - start).long()].diff()
-        found.append(trie.ids(above, slice(low, high)).repeat_interleave(under))
-        start, stop = low, high
-    return torch.stack(found[::-1])
-
-
-def find(trie: Trie, words: Tensor) -> Tensor:
-    """[m] the node of each column of `words` [k, m], or -1.
-
-    What a column begins with in common with the one before it is looked up once: of a sorted
-    file, little is left to look up.
-    """
-    if words.shape[1] == 0:
-        return words[0]
-    differs = torch.ones(words.shape[1], dtype=torch.bool)
-    differs[1:] = words[0, 1:] != words[0, :-1]
-    heads = torch.nonzero(differs).squeeze(1)
-    nodes = words[0, heads]
-    for order in range(1, len(words)):
-        before = torch.cumsum(differs, 0, dtype=torch.int32) - 1  # of each column, its place among the heads
-        differs[1:] |= words[order, 1:] != words[order, :-1]
-        heads = torch.nonzero(differs).squeeze(1)
-        nodes = trie.child(order, nodes[before[heads]], words[order, heads])
-    return nodes[torch.cumsum(differs, 0) - 1]
-
-
-def backed_off(trie: Trie, log_probs: list[Tensor], log_backoffs: list[Tensor], words: Tensor) -> Tensor:
-    """[m] float64 nats: ln p of each column's last word given the others; what is not stored is backed off."""
-    scores = log_probs[0][words[-1].long()].double()
-    for length in range(1, min(len(words), trie.order + 1)):
-        context = find(trie, words[-1 - length : -1])
-        weight = log_backoffs[length - 1][context.clamp(min=0).long()].double()
-        scores += torch.where(context >= 0, weight, 0.0)
-        if length < trie.order and trie.size(length + 1):
-            node = trie.child(length, context, words[-1])
-            stored = log_probs[length][node.clamp(min=0).long()].double()
-            scores = torch.where(node >= 0, stored, scores)
-    return scores

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lmbench.counts.arpa.levels import Levels, columns
+from lmbench.counts.arpa.levels import Levels
 from lmbench.counts.arpa.numbering import Numbering
 from lmbench.counts.arrays import narrow
 from lmbench.counts.backoff import BackoffModel
@@ -34,7 +34,7 @@ def restrict(levels: Levels, numbering: Numbering, where: str) -> BackoffModel:
 
 def _every(levels: Levels, order: int) -> Tensor:
     """[k, m] the n-grams of an order."""
-    return columns(levels.trie, order, slice(0, levels.trie.size(order)))
+    return levels.trie.columns(order, slice(0, levels.trie.size(order)))
 
 
 def _pooled(levels: Levels, size: int, unknown: int) -> Levels:
@@ -75,9 +75,9 @@ def _join(
     stored = group_sums(log_probs.double().exp(), group, count)
     lower = group_sums(levels.score(words[1:]).exp(), group, count)
     below = pooled.score(joined[1:]).exp()
-    backoff = levels.log_backoffs[len(contexts) - 1][levels.find(contexts).long()].double().exp()
+    backoff = levels.log_backoffs[len(contexts) - 1][levels.trie.find(contexts).long()].double().exp()
     probs = (stored + backoff * (below - lower)).clamp(min=0, max=1).log().float()
-    same = levels.find(torch.cat([contexts, torch.full((1, count), unknown, dtype=torch.int32)]))
+    same = levels.trie.find(torch.cat([contexts, torch.full((1, count), unknown, dtype=torch.int32)]))
     backoffs = torch.where(same >= 0, levels.log_backoffs[len(contexts)][same.clamp(min=0).long()], 0.0)
     return joined, probs, backoffs
 

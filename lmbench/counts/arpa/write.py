@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lmbench.counts.arpa.levels import columns
 from lmbench.counts.arpa.lines import LOG_ZERO
 from lmbench.counts.arpa.names import BEGIN, END, UNKNOWN, names, spelling_for
 from lmbench.counts.backoff import BackoffModel
@@ -107,7 +106,7 @@ def _write_order(model: BackoffModel, order: int, words: _Words, out: IO[bytes],
     log_probs = model.log_probs[order - 1]
     for start in range(0, len(log_probs), _CHUNK):
         part = slice(start, min(start + _CHUNK, len(log_probs)))
-        texts = words.join(columns(model.trie, order, part).cpu().numpy())
+        texts = words.join(model.trie.columns(order, part).cpu().numpy())
         log_backoffs = _log10(model.log_backoffs[order - 1][part]) if backed_off else None
         _put(_log10(log_probs[part]), texts, log_backoffs, out)
         task.advance(part.stop - part.start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from lmbench.record import Entropy, Record
@@ -27,7 +28,8 @@ class BlockEntropy:
         return None
 
     def html(self, record: Record) -> str | None:
-        return None
+        tables = [_table(entropy) for entropy in record.entropy if _points(entropy)]
+        return "".join(tables) or None
 
     def figure(self, record: Record) -> Figure | None:
         curves = [(entropy, points) for entropy in record.entropy if (points := _points(entropy))]
@@ -61,6 +63,23 @@ class BlockEntropy:
         for text in legend.get_texts():
             text.set_parse_math(False)
         return figure
+
+
+def _table(entropy: Entropy) -> str:
+    """H_n, F_n and the coverage of the n-grams, folded away; lines beyond the reach of the text are said to be so."""
+    curve: dict[str, Any] = dict(entropy.curve)
+    columns = ("n", "block_entropy_bits", "conditional_entropy_bits", "coverage", "windows", "reliable")
+    lines = []
+    for n, block, conditional, coverage, windows, reliable in zip(*(curve[name] for name in columns), strict=True):
+        cells = [f"{n}", f"{block:.4f}", f"{conditional:.4f}", f"{coverage:.4f}", f"{windows:,}"]
+        cells.append("" if reliable else "too long for this text")
+        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    head = "".join(f"<th>{header}</th>" for header in ("n", "H_n", "F_n", "coverage", "n-grams", ""))
+    table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return (
+        f"<details><summary>{escape(entropy.estimator)}: bits per symbol for every n</summary>"
+        f'<div class="wide"><table>{table}</table></div></details>'
+    )
 
 
 def _per_character(row: Any) -> float:

@@ -67,7 +67,7 @@ def card_lines(record: Record) -> list[tuple[str, str]]:
         ("seed", str(card.seed)),
         ("started", card.started),
         ("command", card.command or ""),
-        ("status", "" if record.status == "complete" else "interrupted: not all models have been run"),
+        ("status", "" if record.status == "complete" else "interrupted: not all that was asked for has been done"),
     ]
     return [(name, value) for name, value in lines if value]
 

@@ -136,6 +136,11 @@ def _upper_bounds(lines: list[Line]) -> list[float]:
 def _remarks(record: Record) -> list[str]:
     """What stands under the table."""
     remarks = []
+    if any(entropy.kind == "upper bound" for entropy in record.entropy):
+        remarks.append(
+            "code lengths are those of this very text and have no interval: on average over texts they are at or above "
+            "the rate, of a single short text they need not be"
+        )
     if record.shannon:
         remarks.append(
             "ranks: Shannon's bounds; the lower one bounds the entropy where guesses are ideal, which a model's are "
@@ -221,7 +226,7 @@ def _mark(plot: Axes, line: Line, place: float) -> None:
     label = f"{value:.3f}"
     plot.annotate(
         label, (max(value, bounds[1] if bounds else value), place), xytext=(7, 0), textcoords="offset points",
-        va="center", fontsize=8, color=draw.INK,
+        va="center", fontsize=8, color=draw.INK, bbox=_GROUND, zorder=2,
     )  # fmt: skip
     if line.kind == "true rate":
         plot.axvline(value, color=colour, linewidth=1, linestyle=(0, (4, 3)))

@@ -198,4 +198,4 @@ def _html(item: Shannon) -> str:
     )
     notes = "".join(f"<li>{escape(note)}</li>" for note in item.notes)
     table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    return f"<h3>{breakable(item.model)}</h3>{table}" + (f"<ul>{notes}</ul>" if notes else "")
+    return f"<h3>{breakable(item.model)}</h3>{table}{rank_html(item)}" + (f"<ul>{notes}</ul>" if notes else "")
