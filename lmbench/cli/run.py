@@ -254,7 +254,7 @@ def _show(done: Run, json: bool) -> None:
     else:
         print_report(done.record, sys.stdout)
     typer.echo(f"\nkept in {done.folder} (record.json, report.html, models)", err=True)
-    models = {str(spec) for spec in Plan(**done.record.plan).specs()[1]}  # type: ignore[arg-type]
+    models = {str(spec) for spec in Plan.of(done.record.plan).specs()[1]}
     failed = [failure for failure in done.record.failures if failure.spec in models]
     if failed:
         raise LmbenchError("; ".join(f"{failure.spec}: {failure.message}" for failure in failed))

@@ -172,19 +172,26 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal self-attention with several heads."""
+    """Causal self-attention with several heads.
+
+    Queries, keys and values have a matrix each, which Muon makes orthogonal each by itself, and are computed as one
+    product. Validation loss with one matrix for all three and with three, in nats per character of tinyshakespeare at
+    300 steps: 1.5865 and 1.5806, 1.6006 and 1.5841, 1.5964 and 1.5884 with seeds 0, 1, 2.
+    """
 
     def __init__(self, width: int, heads: int, dropout: float, style: Style) -> None:
         super().__init__()
-        self.heads, self.dropout, self.qk_norm = heads, dropout, style.qk_norm
-        self.qkv = nn.Linear(width, 3 * width, bias=style.bias)
+        self.heads, self.dropout, self.style = heads, dropout, style
+        self.q, self.k, self.v = (nn.Linear(width, width, bias=style.bias) for _ in range(3))
         self.out = nn.Linear(width, width, bias=style.bias)
 
     def forward(self, x: Tensor, rotation: Tensor | None, mask: Tensor | None) -> Tensor:
         B, T, C = x.shape
-        qkv = self.qkv(x).view(B, T, 3 * self.heads, C // self.heads)  # (B, T, 3 nh, hs)
-        qk, v = qkv.split([2 * self.heads, self.heads], dim=2)
-        if self.qk_norm:
+        weight = torch.cat([self.q.weight, self.k.weight, self.v.weight])
+        bias = torch.cat([self.q.bias, self.k.bias, self.v.bias]) if self.style.bias else None
+        qkv = F.linear(x, weight, bias).view(B, T, 3 * self.heads, C // self.heads)  # (B, T, 3 nh, hs)
+        qk, v = qkv[:, :, : 2 * self.heads], qkv[:, :, 2 * self.heads :]
+        if self.style.qk_norm:
             qk = F.rms_norm(qk, qk.shape[-1:])
         if rotation is not None:
             qk = rotate(qk, rotation)

@@ -92,7 +92,7 @@ def entropy_panel(
     progress = progress or Silent()
     beside = store.read_record(run) if run is not None else None
     if beside is not None:
-        plan = replace(Plan(**beside.plan), estimators=plan.estimators, device="cpu")  # type: ignore[arg-type]
+        plan = replace(Plan.of(beside.plan), estimators=plan.estimators, device="cpu")
     bare = replace(plan, models=(), match=None, shuffle_labels=False)
     ready, refused = _usable(bare)
     job = prepare(ready, progress)

@@ -121,22 +121,17 @@ def guesses_tokens(row: Row) -> bool:
 
 def reachable(tokens: Tokens) -> list[int]:
     """The lengths of CONTEXTS that at least half of the tokens have before them in their document; 0 at the least."""
-    before = _before(tokens)
+    before = tokens.places
     return [length for length in CONTEXTS if 2 * int((before >= length).sum()) >= len(before)] or [0]
 
 
 def drawn(tokens: Tokens, context: int, positions: int, seed: int) -> NDArray[np.int64]:
     """[p] ascending: offsets of up to `positions` tokens that have `context` others before them in their document."""
-    able = np.flatnonzero(_before(tokens) >= context)
+    able = np.flatnonzero(tokens.places >= context)
     if not len(able):
         raise UsageError(f"no document of the test text has more than {context} tokens: give shorter --contexts")
     chosen = np.random.default_rng(seed).choice(able, size=min(positions, len(able)), replace=False)
     return np.sort(chosen).astype(np.int64)
-
-
-def _before(tokens: Tokens) -> NDArray[np.int64]:
-    """[n] how many tokens of its document stand before each."""
-    return np.arange(len(tokens)) - np.repeat(tokens.documents, tokens.ends - tokens.documents)
 
 
 @dataclass

@@ -21,21 +21,13 @@ class Published:
     about: str
 
 
+SHANNON = Published("Shannon 1951", 0.6, 1.3, "people guess letters, 100 known; 27 symbols")
 COVER_KING = Published("Cover & King 1978", 1.3, 1.3, "people bet on letters, “approximately 1.3”; 27 symbols")
 PUBLISHED = (
-    Published("Shannon 1951", 0.6, 1.3, "people guess letters, 100 known; 27 symbols"),
+    SHANNON,
     COVER_KING,
     Published("Brown et al. 1992", 1.75, 1.75, "word trigram model, upper bound"),
 )
-
-
-# Shannon 1951, table in section 6: bounds from one subject guessing in 27-letter English, in bits per letter.
-# Letters known -> (upper, lower). The first two are from letter and digram frequencies, the rest from 100 letters each.
-SHANNON_1951: dict[int, tuple[float, float]] = {
-    0: (4.03, 3.19), 1: (3.42, 2.50), 2: (3.0, 2.1), 3: (2.6, 1.7), 4: (2.7, 1.7), 5: (2.2, 1.3), 6: (2.8, 1.8),
-    7: (1.8, 1.0), 8: (1.9, 1.0), 9: (2.1, 1.0), 10: (2.2, 1.3), 11: (2.3, 1.3), 12: (2.1, 1.2), 13: (1.7, 0.9),
-    14: (2.1, 1.2), 100: (1.3, 0.6),
-}  # fmt: skip
 
 
 def english_share(text: str) -> float:

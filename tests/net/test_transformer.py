@@ -25,7 +25,7 @@ def test_gpt2_has_its_published_parameters() -> None:
         net, _ = build(Transformer, Setting(50_257, 10**9), {"preset": "gpt2"})
     assert net.costs(1024)["parameters"] == 124_439_808
     names = {name for name, _ in net.named_parameters()}
-    assert "blocks.0.attention.qkv.bias" in names
+    assert "blocks.0.attention.q.bias" in names
     assert "norm.bias" in names
     assert "head.weight" not in names  # tied
 
@@ -38,13 +38,20 @@ def test_gpt2_is_the_function_that_transformers_computes() -> None:
     ours = made(preset="gpt2", position="learned", tied=True, convolution=1)
     names = {"embedding.weight": "wte.weight", "positions.weight": "wpe.weight"}
     names |= {"norm.weight": "ln_f.weight", "norm.bias": "ln_f.bias"}
-    parts = {"norm1": "ln_1", "norm2": "ln_2", "attention.qkv": "attn.c_attn", "attention.out": "attn.c_proj"}
+    parts = {"norm1": "ln_1", "norm2": "ln_2", "attention.out": "attn.c_proj"}
     parts |= {"mlp.up": "mlp.c_fc", "mlp.out": "mlp.c_proj"}
     for layer in range(2):
         for mine, other in parts.items():
             for kind in ("weight", "bias"):
                 names[f"blocks.{layer}.{mine}.{kind}"] = f"h.{layer}.{other}.{kind}"
+        for mine in "qkv":
+            for kind in ("weight", "bias"):
+                names[f"blocks.{layer}.attention.{mine}.{kind}"] = f"h.{layer}.attn.c_attn.{mine}.{kind}"
     state = theirs.transformer.state_dict()
+    for layer in range(2):
+        for kind in ("weight", "bias"):
+            fused = state[f"h.{layer}.attn.c_attn.{kind}"].chunk(3, dim=-1)
+            state |= {f"h.{layer}.attn.c_attn.{mine}.{kind}": part for mine, part in zip("qkv", fused, strict=True)}
     with torch.no_grad():
         for name, p in ours.named_parameters():
             value = state[names[name]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lmbench.record import Record, Shannon, ShannonPoint
 from lmbench.report import draw
 from lmbench.report import format as form
-from lmbench.report.published import COVER_KING, SHANNON_1951, looks_english
+from lmbench.report.published import COVER_KING, SHANNON, looks_english
 from lmbench.report.ranks import rank_html
 from lmbench.report.section.base import breakable
 
@@ -89,12 +89,10 @@ def _band(plot: Axes, item: Shannon, colour: str) -> None:
 
 
 def _people(plot: Axes) -> None:
-    """Shannon's subject, point by point: the last one, at 100 letters, was another experiment."""
-    letters = sorted(SHANNON_1951)
-    for place, label in ((0, _SOURCE), (1, None)):
-        bounds = [SHANNON_1951[known][place] for known in letters]
-        plot.plot(letters[:-1], bounds[:-1], "x--", color=draw.INK, linewidth=0.9, markersize=4, label=label)
-        plot.plot(letters[-1:], bounds[-1:], "x", color=draw.INK, markersize=4)
+    """Shannon's bounds by a person who knew 100 letters, and Cover and King's by bets."""
+    plot.plot(
+        [100, 100], [SHANNON.low, SHANNON.high], "x--", color=draw.INK, linewidth=0.9, markersize=4, label=_SOURCE
+    )
     bets = f"people's bets ({COVER_KING.source})"
     plot.axhline(COVER_KING.high, color=draw.INK, linewidth=0.8, linestyle=":", label=bets)
 
