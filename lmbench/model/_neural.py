@@ -36,6 +36,7 @@ from lmbench.training.evaluation import (
     window_start,
 )
 from lmbench.training.loop import Loop
+from lmbench.training.optimiser import TABLE_RATE
 from lmbench.training.options import Training
 from lmbench.training.parallel import joined
 from lmbench.training.shuffle import shuffled, unigram_entropy
@@ -122,7 +123,8 @@ class Neural(OfNet[Net]):
             cost = drawn.costs(min(drawn.row, len(train)))["flops_per_token"]
             setting = replace(setting, tokens=limits.tokens_at(cost))
         if self.training.head_rate is None:
-            self.training = replace(self.training, head_rate=setting.head_rate)
+            rate = setting.head_rate if self.architecture.slow_output else TABLE_RATE
+            self.training = replace(self.training, head_rate=rate)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(runtime.seed)
             net, options = build(self.architecture, setting, self.options)

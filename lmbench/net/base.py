@@ -73,6 +73,9 @@ class Net(nn.Module, ABC):
     row: int
     context: int | None
     muon: ClassVar[bool] = True  # whether Muon suits its matrices; AdamW takes them otherwise
+    slow_output: ClassVar[bool] = (
+        True  # whether `Setting.head_rate` suits its output layer; it learns as tables do else
+    )
     compiles: ClassVar[bool] = True  # whether torch.compile gains anything
 
     @abstractmethod

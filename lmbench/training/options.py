@@ -21,7 +21,7 @@ class Training:
         learning_rate: size of a step of Muon, for the hidden matrices; AdamW's, for embeddings and vectors, is three
             times as large.
         head_rate: size of a step of AdamW for the output layer, as a multiple of learning_rate; none: 3 to 0.1, less
-            the more often the text is read.
+            the more often the text is read (an LSTM's: 3).
         weight_decay: how strongly the hidden matrices are pulled towards zero at each step.
         label_noise: share of the training targets replaced by random ids, against overfitting or to measure it.
         shuffled: train on the training tokens in random order, to the end of the budget: its loss on them is what the

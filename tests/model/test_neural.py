@@ -123,6 +123,8 @@ def test_how_fast_the_output_layer_learns_is_chosen_for_the_budget_and_said() ->
     assert once["head_rate"] == pytest.approx(0.7)
     assert often["head_rate"] == pytest.approx(0.7 * (len(TRAIN) / 5_000) ** 0.5)
     assert fitted(head_rate=2.0).card.training["head_rate"] == 2.0
+    lstm = Neural("lstm", Runtime(train_tokens=5_000), layers=1, width=8).fit(TRAIN, VALID, Silent())
+    assert lstm.card.training["head_rate"] == 3.0
 
 
 def test_files_stay_within_the_bytes_that_are_allowed(tmp_path: Path) -> None:

@@ -50,14 +50,3 @@ def test_dropout_acts_between_layers_and_in_training_only() -> None:
     assert not torch.equal(net.hidden(ids), net.hidden(ids))
     net.eval()
     assert torch.equal(net.hidden(ids), net.hidden(ids))
-
-
-def test_a_tied_table_is_read_longer_than_it_is() -> None:
-    torch.manual_seed(0)
-    tied, loose = LSTM(5, layers=1, width=16), LSTM(5, layers=1, width=16, tied=False)
-    with torch.no_grad():
-        loose.cells.load_state_dict(tied.cells.state_dict())
-        loose.embedding.weight.copy_(4 * tied.embedding.weight)
-    ids = torch.tensor([[1, 2, 3]])
-    assert torch.allclose(tied.hidden(ids), loose.hidden(ids), atol=1e-6)
-    assert torch.equal(tied.logits(torch.eye(16)), tied.embedding.weight.T)
