@@ -292,8 +292,11 @@ class Loop:
         dear = self.budget.seconds is not None and state.validation_seconds > VALIDATION_COST * state.seconds
         if not over and (not due or dear):
             return
+        self._ended = (
+            None  # neither what is waited for here nor the next step, after the validation, is a step's length
+        )
         self._settle()
-        self._ended = None  # the next step begins after the validation
+        self._ended = None
         if state.done:
             return
         state.done = over
@@ -353,6 +356,7 @@ class Loop:
 
     def _save(self) -> None:
         assert self.runtime.checkpoints is not None
+        self._ended = None
         self._settle()
         self._ended = None
         content = {"identity": self.identity, "state": asdict(self.state)}

@@ -407,3 +407,20 @@ def test_graphs_of_one_net_are_not_counted_for_the_next(monkeypatch: pytest.Monk
     assert calls == []
     made(Training(patience=100, precision="float32", compile=True)).run("net", Silent())
     assert calls == ["reset"]
+
+
+def test_no_moment_between_two_looks_at_a_loss_is_taken_for_a_step() -> None:
+    trained = made(budget=Budget(tokens=8_000))
+    lengths, settle = [], trained._settle
+
+    def watched() -> None:
+        steps, seconds = trained.state.timed_steps, trained.state.timed_seconds
+        settle()
+        if trained.state.timed_steps > steps:
+            lengths.append(trained.state.timed_seconds - seconds)
+
+    trained._settle = watched  # type: ignore[method-assign]
+    state = trained.run("net", Silent())
+    assert len(state.curve) > 10
+    assert len(lengths) > 10
+    assert min(lengths) > np.median(lengths) / 10
