@@ -99,19 +99,8 @@ def test_a_file_whose_words_are_not_the_runs_cannot_be_exported_again(small_text
         "\\end\\\n",
         encoding="utf-8",
     )
-    done = lmbench(
-        "run",
-        small_text,
-        "--tokenizer",
-        "byte",
-        "--model",
-        f"arpa('{path}')",
-        "--estimator",
-        "none",
-        "--out",
-        tmp_path,
-        "-q",
-    )
+    words = ["run", small_text, "--tokenizer", "byte", "--model", f"arpa('{path}')", "--estimator", "none"]
+    done = lmbench(*words, "--out", tmp_path, "-q")
     assert done.exit_code == 0, done.output
     code, line = error("export", "arpa", "latest", "arpa", tmp_path / "again.arpa", "--out", tmp_path)
     assert code == 2

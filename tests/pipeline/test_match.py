@@ -212,12 +212,13 @@ def test_crossings_worked_by_hand() -> None:
     assert crossing([], 1.0) is None
 
 
+def full(*_: object) -> None:
+    raise MemoryError
+
+
 def test_a_net_whose_training_loss_does_not_fit_in_memory_is_kept_and_not_trained_again(
     small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise MemoryError
-
     plan = small(small_text, tmp_path, models=[NET.replace(")", ", steps=2, shuffled=true)")])
     with monkeypatch.context() as patch:
         patch.setattr(Neural, "measure_training_loss", full)
@@ -235,9 +236,6 @@ def test_a_net_whose_training_loss_does_not_fit_in_memory_is_kept_and_not_traine
 def test_what_a_net_had_learnt_when_it_failed_is_gone_on_with(
     small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise MemoryError
-
     plan = small(small_text, tmp_path, models=[NET.replace(")", ", steps=2)")])
     with monkeypatch.context() as patch:
         patch.setattr(Neural, "save", full)
