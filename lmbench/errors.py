@@ -7,10 +7,12 @@ class LmbenchError(Exception):
     """What is wrong, where, and what to do, in one line.
 
     The command line prints it without a traceback and exits with `exit_code`:
-    1 where the data or the machine is at fault, 2 where the command is.
+    1 where the data or the machine is at fault, 2 where the command is. `shown`: lines that it puts below,
+    such as a mark under the place.
     """
 
     exit_code = 1
+    shown: tuple[str, ...] = ()
 
 
 class UsageError(LmbenchError):

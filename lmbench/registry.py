@@ -131,11 +131,14 @@ class Registry:
 
     def describe(self, name: str) -> Plugin:
         """The plug-in called `name`. Raises UsageError that lists the choices and the nearest one."""
-        name = self.aliases.get(name, name)
+        return self._described(Spec(name))
+
+    def _described(self, spec: Spec) -> Plugin:
+        name = self.aliases.get(spec.name, spec.name)
         if name not in self.names:
             near = difflib.get_close_matches(name, [*self.names, *self.aliases], n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise UsageError(f"there is no {self.kind} {name!r}{hint} (choose from {', '.join(self.names)})")
+            raise spec.error(f"there is no {self.kind} {name!r}{hint} (choose from {', '.join(self.names)})")
         if self.wrapped and name not in self._own:
             return self.wrapped.describe(name)
         plugin = _find(name, f"{self.package}.{name}")
@@ -144,30 +147,65 @@ class Registry:
     def check(self, spec: Spec) -> tuple[Plugin, dict[str, Value]]:
         """The plug-in of `spec` and its options under their names, each of the declared type.
 
-        Raises UsageError for an unknown option (listing the plug-in's own), a missing
-        one, or a value of the wrong type. Imports nothing.
+        Values without a name are the first option's; where that is a list, its items, one alone too. Raises SpecError
+        for an unknown option (listing the plug-in's own), a missing one, or a value of the wrong type, each with a
+        SPEC that works. Imports nothing.
         """
-        plugin = self.describe(spec.name)
+        plugin = self._described(spec)
         known = {option.name: option for option in plugin.options}
-        options = dict(spec.options)
-        if FIRST in options:
-            first, value = next(iter(known), ""), options.pop(FIRST)
-            if not known:
-                raise UsageError(f"{self.kind} {spec.name!r} takes no options, but was given {_shown(value)}")
-            if first in options:
-                raise UsageError(f"{self.kind} {spec.name!r}: {first} is given twice, {_shown(value)} and by name")
-            options = {first: value, **options}
+        options = self._named(spec, known)
+        here = f"{self.kind} {spec.name!r}"
         for key, value in options.items():
             if key not in known:
-                raise UsageError(f"{self.kind} {spec.name!r} has no option {key!r}{_choices(key, known)}")
+                raise spec.error(f"{here} has no option {key!r}{_choices(key, known)}{self._such_as(plugin)}", key)
             problem = _mismatch(value, known[key].annotation)
             if problem:
-                raise UsageError(f"{self.kind} {spec.name!r}: {key} must be {problem}, not {_shown(value)}")
+                place = key if key in spec.options else FIRST
+                advice = self._such_as(plugin, key)
+                raise spec.error(f"{here}: {key} must be {problem}, not {_shown(value)}{advice}", place)
         missing = [option.name for option in plugin.options if option.required and option.name not in options]
         if missing:
-            raise UsageError(f"{self.kind} {spec.name!r} needs {missing[0]}: {spec.name}({missing[0]}=...)")
+            raise spec.error(f"{here} needs {missing[0]}: {self._example(plugin, missing[0])}")
         text = {key for key in options if not _wants_spec(known[key].annotation)}
         return plugin, {key: _plain(value) if key in text else value for key, value in options.items()}
+
+    def _named(self, spec: Spec, known: dict[str, Option]) -> dict[str, Value]:
+        """The options of `spec`, what it gives without a name under the name of the first one that is known."""
+        options = dict(spec.options)
+        if FIRST not in options:
+            return options
+        first, value = next(iter(known), ""), options.pop(FIRST)
+        if not known:
+            raise spec.error(f"{self.kind} {spec.name!r} takes no options, but was given {_shown(value)}", FIRST)
+        if first in options:
+            line = (
+                f"{self.kind} {spec.name!r}: {_shown(value)} stands without a name and would be {first}, which is given"
+            )
+            raise spec.error(f"{line} by name; write option=value (its options: {', '.join(known)})", FIRST)
+        annotation = known[first].annotation
+        if _mismatch(value, annotation) and not _mismatch([value], annotation):
+            value = [value]
+        elif isinstance(value, list) and _mismatch(value, annotation) and _mismatch([], annotation) != "":
+            raise spec.error(f"{self.kind} {spec.name!r}: {_several(spec, value, known)}", FIRST)
+        return {first: value, **options}
+
+    def _such_as(self, plugin: Plugin, key: str | None = None) -> str:
+        example = self._example(plugin, key)
+        return f", such as {example}" if example else ""
+
+    def _example(self, plugin: Plugin, key: str | None = None) -> str:
+        """A SPEC of `plugin` that works, with `key` in it or with its first option; `path=...` where only users know
+        a value, and nothing where there is no such option."""
+        required = [option for option in plugin.options if option.required]
+        chosen = [option for option in plugin.options if option.name == key] or list(plugin.options[:1])
+        parts = []
+        for option in dict.fromkeys([*required, *chosen]):
+            value = option.default
+            if value is None and "Spec" in option.annotation:
+                simple = [name for name in self.names if name != plugin.name and _bare(self.describe(name))]
+                value = f"[{simple[0]}, {simple[-1]}]" if option.annotation.startswith("list") else simple[-1]
+            parts.append(f"{option.name}={'...' if value is None else value}")
+        return f"{plugin.name}({', '.join(parts)})" if parts else plugin.name
 
     def load(self, name: str) -> Any:
         """The export itself, imported now."""
@@ -186,6 +224,21 @@ class Registry:
         extra = {key: value for key, value in supplied.items() if key in accepted}
         name = [plugin.name] if plugin.wrapped else []
         return export(*name, **options, **extra)
+
+
+def _bare(plugin: Plugin) -> bool:
+    """Whether its name alone is a SPEC of it."""
+    return not any(option.required for option in plugin.options)
+
+
+def _several(spec: Spec, values: list[Value], known: dict[str, Option]) -> str:
+    """What is wrong with more values without a name than the one that the first option takes."""
+    first = next(iter(known))
+    named = dict(zip(known, values, strict=False))
+    line = f"only {first} may stand without its name, and takes one value"
+    if len(values) > len(known) or any(_mismatch(value, known[key].annotation) for key, value in named.items()):
+        return f"{line}; the others are {', '.join([*known][1:]) or 'none'}"
+    return f"{line}; did you mean {Spec(spec.name, named)}"
 
 
 def _choices(key: str, known: dict[str, Option]) -> str:

@@ -154,7 +154,7 @@ def find_row(record: Record, name: str) -> Row:
     scored = [row for row in record.rows if row.nats_per_token is not None and not row.control]
     if name == "best" and scored:
         return min(scored, key=lambda row: row.nats_per_token or 0.0)
-    wanted = _squeezed(name)
+    wanted = _squeezed(_canonical(name))
     names = {row.model: row for row in record.rows}
     found = [row for row in record.rows if _squeezed(row.model) == wanted]
     found = found or [row for row in record.rows if wanted in _squeezed(row.model)]
@@ -167,6 +167,14 @@ def find_row(record: Record, name: str) -> Row:
     near = difflib.get_close_matches(name, [*names, *(parse(model).name for model in names)], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise UsageError(f"this run has no model {name!r}{hint} (choose from {choices})")
+
+
+def _canonical(name: str) -> str:
+    """A SPEC as rows have it; a part of one as it is."""
+    try:
+        return str(parse(name))
+    except UsageError:
+        return name
 
 
 def _squeezed(text: str) -> str:

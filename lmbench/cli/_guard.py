@@ -37,6 +37,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             if debug or line is None:
                 raise
             typer.echo(f"error: {line}", err=True)
+            for below in error.shown if isinstance(error, LmbenchError) else ():
+                typer.echo(below, err=True)
             raise typer.Exit(error.exit_code if isinstance(error, LmbenchError) else 1) from error
 
     signature = inspect.signature(command, eval_str=True)

@@ -43,7 +43,7 @@ class Mixture:
     Worked example: weights 0.75 and 0.25, probabilities 0.1 and 0.5: 0.75 * 0.1 + 0.25 * 0.5 = 0.2.
 
     Args:
-        models: the models, two or more: [ngram(order=3), transformer]
+        models: the models, two or more: mixture(ngram(order=3), transformer)
         buckets: what the weights depend on; none: nothing; auto: match where there is an n-gram
     """
 
@@ -54,7 +54,7 @@ class Mixture:
         runtime: Runtime | None = None,
     ) -> None:
         if len(models) < 2:
-            raise UsageError("mixture: models must be two or more, e.g. models=[ngram(order=3), ngram(order=5)]")
+            raise UsageError("mixture: models must be two or more, e.g. mixture(ngram(order=3), ngram(order=5))")
         self.specs = models
         self.kind = buckets
         self.components: list[Model] = [

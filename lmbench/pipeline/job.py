@@ -83,7 +83,7 @@ class Plan:
         estimates = list(dict.fromkeys(_parsed(spec) for spec in self.estimators))
         for spec in chosen:
             if spec.name in estimators.names and spec.name not in models.names:
-                raise UsageError(f"{spec.name} is an estimator and not a model: give it as --estimator '{spec}'")
+                raise spec.error(f"{spec.name} is an estimator and not a model: give it as --estimator '{spec}'")
             models.check(spec)
         for spec in estimates:
             estimators.check(spec)
