@@ -14,6 +14,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from lmbench.disk import FULL, remedy
 from lmbench.errors import UsageError
 
 _RECORDED = ("lmbench", "torch", "numpy", "tokenizers", "datasets", "safetensors")
@@ -237,8 +238,8 @@ def reason(error: Exception) -> str:
         return "the disk is full; free some space, or give --out another disk" if disk_full(error) else str(error)
     name = f"{error.filename}: " if error.filename else ""
     what = f"{name}{error.strerror or error}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{what}; free some space, or give --out another disk"
+    if error.errno in FULL:
+        return f"{what}; {remedy(error.filename)}"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"{what}; give a place that you may write to"
     return what

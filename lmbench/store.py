@@ -186,7 +186,6 @@ def write_array(path: Path, array: NDArray[np.float64]) -> None:
     with atomic(path) as handle:
         header = np.lib.format.header_data_from_array_1_0(array)
         np.lib.format.write_array_header_1_0(handle, header)
-        # not np.save: it says "n requested and m written" where the disk is full, without the reason
         handle.write(np.ascontiguousarray(array).data)
 
 

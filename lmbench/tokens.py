@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench.disk import save_array
+
 Ids = NDArray[np.unsignedinteger[Any]]
 
 
@@ -179,8 +181,8 @@ class Tokens:
 
     def save(self, folder: Path) -> None:
         """Write `ids.npy`, `documents.npy` and `vocabulary.json` into an existing folder."""
-        np.save(folder / "ids.npy", self.ids)
-        np.save(folder / "documents.npy", self.documents)
+        save_array(folder / "ids.npy", self.ids)
+        save_array(folder / "documents.npy", self.documents)
         self.vocabulary.save(folder / "vocabulary.json")
 
     @classmethod

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from lmbench.disk import FULL
 from lmbench.errors import LmbenchError
 
 Loaded = TypeVar("Loaded")
@@ -127,7 +128,9 @@ def _sweep(folder: Path) -> None:
 
 
 def _explained(error: OSError, folder: Path) -> LmbenchError | OSError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
+        if error.filename and not Path(os.fsdecode(error.filename)).is_relative_to(folder):
+            return error  # another disk's: of a copy in TMPDIR, from which the entry was to be made
         return LmbenchError(f"{folder}: the disk is full; free some space or point LMBENCH_CACHE at another disk")
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR) or isinstance(error, FileExistsError):
         return LmbenchError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import errno
 import gzip
 import io
 import lzma
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
+from lmbench.disk import FULL
 from lmbench.errors import LmbenchError
 
 
@@ -41,7 +41,7 @@ def readable(path: Path) -> Iterator[None]:
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, _DamagedError) as error:
         raise LmbenchError(f"{path}: damaged or not {path.suffix[1:]} data ({error}); fetch the file again") from None
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise  # of the copy that is being written, not of this file
         if error.errno is not None or not compressed(path):
             raise LmbenchError(f"{path}: cannot be read ({error.strerror or error})") from None

@@ -9,6 +9,7 @@ import numpy as np
 
 from lmbench.corpus.decode import Errors
 from lmbench.corpus.text import Text
+from lmbench.disk import naming, save_array
 from lmbench.errors import LmbenchError
 
 
@@ -37,7 +38,8 @@ class Spool:
         """One document, in blocks of UTF-8."""
         before = self._at
         for block in blocks:
-            self._file.write(block)
+            with naming(Path(self._file.name)):
+                self._file.write(block)
             self._at += len(block)
         if self._at > before:
             self._ends.append(self._at)
@@ -45,8 +47,9 @@ class Spool:
             self.empty += 1
 
     def close(self) -> None:
-        self._file.close()
-        np.save(self._folder / "ends.npy", np.array(self._ends, dtype=np.int64))
+        with naming(Path(self._file.name)):
+            self._file.close()
+        save_array(self._folder / "ends.npy", np.array(self._ends, dtype=np.int64))
 
 
 class Spools:

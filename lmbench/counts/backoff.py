@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from lmbench.counts.arrays import flatnonzero, narrow
@@ -30,6 +30,7 @@ from lmbench.counts.directory import Directory
 from lmbench.counts.ngrams import stream
 from lmbench.counts.parallel import coarse_threads, over_chunks
 from lmbench.counts.trie import Trie
+from lmbench.disk import save_tensors
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Ids
@@ -195,7 +196,7 @@ class BackoffModel:
                 for part, tensor in parts.items():
                     tensors[f"{group}.{order}.{part}".rstrip(".")] = tensor
         del tensors["tokens.1"]  # the ids themselves
-        save_file({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, path)
+        save_tensors(path, {name: tensor.contiguous().cpu() for name, tensor in tensors.items()})
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> BackoffModel:

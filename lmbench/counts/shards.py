@@ -9,8 +9,6 @@ piece. Files are where Python's `tempfile` puts them: TMPDIR says where.
 from __future__ import annotations
 
 import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +25,7 @@ from lmbench.counts.ngrams import MOST_TOKENS, NgramCounts, stream
 from lmbench.counts.parallel import chunks
 from lmbench.counts.trie import Trie
 from lmbench.counts.windows import KEY_BITS, sorted_windows
+from lmbench.disk import Scratch, save_array
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress, Task
 from lmbench.tokens import Tokens
@@ -64,36 +63,46 @@ class ShardedCounts(NgramCounts):
         self.end_of_text = tokens.vocabulary.end_of_text
         self.vocabulary_size = len(tokens.vocabulary)
         self.kept = None
-        folder = Path(tempfile.mkdtemp(prefix="lmbench-counts-"))
-        self.remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # gone with this object
-        self.folder = folder
+        self.scratch = Scratch("counting on disk")
+        with self.scratch.writing():
+            self._count(tokens, shard, task)
+            self._suffix_nodes = self._find_suffixes()
+            self.continuation = [self._continuations(k) for k in range(1, order)]
+        self._keep_initial()
+
+    def _count(self, tokens: Tokens, shard: int, task: Task | None) -> None:
+        folder, size = self.scratch.folder, len(tokens) + 1
         shards = []
-        for number, start in enumerate(range(0, len(tokens) + 1, shard)):
-            stop = min(start + shard, len(tokens) + 1)
-            shards.append(_write_shard(folder / str(number), tokens, start, stop, order))
+        for number, start in enumerate(range(0, size, shard)):
+            stop = min(start + shard, size)
+            shards.append(_write_shard(folder / str(number), tokens, start, stop, self.order))
             if task:
                 task.advance(stop - start)
-        files = _TableFiles(folder, order, narrow(torch.zeros(0), self.vocabulary_size).numpy().dtype)
+        files = _TableFiles(folder, self.order, narrow(torch.zeros(0), self.vocabulary_size).numpy().dtype)
         for rows, counts in _merged(shards, shard, self.vocabulary_size):
             files.append(rows, counts)
+        for done in shards:
+            shutil.rmtree(done)
         columns, self.raw, first = files.close(self.vocabulary_size)
         self.trie = Trie(columns, first)
         self.raw[0][self.end_of_text] -= 1
-        self._suffix_nodes = self._find_suffixes(folder)
-        self.continuation = [
-            torch.bincount(self._suffix_nodes[k], minlength=self.trie.size(k + 1)).to(torch.int32)
-            for k in range(order - 1)
-        ]
-        self._keep_initial()
 
     def suffixes(self, order: int, part: slice) -> Tensor:
         return self._suffix_nodes[order - 2][part]
 
-    def _find_suffixes(self, folder: Path) -> list[Tensor]:
+    def _continuations(self, order: int) -> Tensor:
+        """[m] int32: how many longer n-grams each k-gram ends."""
+        column = torch.from_numpy(self.scratch.array(f"continuation.{order}", np.int32, self.trie.size(order)))
+        longer = self._suffix_nodes[order - 1]
+        for part in chunks(len(longer), longer.device):
+            column.index_add_(0, longer[part], torch.ones(part.stop - part.start, dtype=torch.int32))
+        return column
+
+    def _find_suffixes(self) -> list[Tensor]:
         """Of each order from 2 on, [m] int32: the node of each n-gram without its first token, by looking it up."""
         found: list[Tensor] = []
         for order in range(2, self.order + 1):
-            column = _empty(folder / f"suffixes.{order}", self.trie.size(order))
+            column = torch.from_numpy(self.scratch.array(f"suffixes.{order}", np.int32, self.trie.size(order)))
             for part in chunks(len(column), column.device):
                 ids = self.trie.ids(order, part)
                 if order == 2:
@@ -124,8 +133,8 @@ def _write_shard(folder: Path, tokens: Tokens, start: int, stop: int, order: int
     heads = torch.nonzero(new).squeeze(1)
     counts = torch.cat([heads, heads.new_tensor([len(rows)])]).diff()
     folder.mkdir()
-    np.save(folder / "rows.npy", rows[heads].numpy())
-    np.save(folder / "counts.npy", counts.to(torch.int32).numpy())
+    save_array(folder / "rows.npy", rows[heads].numpy())
+    save_array(folder / "counts.npy", counts.to(torch.int32).numpy())
     return folder
 
 
@@ -261,10 +270,3 @@ class _TableFiles:
         if path.stat().st_size == 0:
             return torch.from_numpy(np.zeros(0, dtype=kind))
         return torch.from_numpy(np.memmap(path, dtype=kind, mode="r+"))
-
-
-def _empty(path: Path, size: int) -> Tensor:
-    """[size] int32 in a new memory-mapped file."""
-    if size == 0:
-        return torch.zeros(0, dtype=torch.int32)
-    return torch.from_numpy(np.memmap(path, dtype=np.int32, mode="w+", shape=(size,)))

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.counts.bisection import Ints, bisect, end_of_run
+from lmbench.disk import save_array
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Ids, Tokens
@@ -264,7 +265,7 @@ class SuffixIndex:
         arrays["depths"] = np.stack([self.depths, self.starts[:-1]])
         for name, array in arrays.items():
             if array is not None:
-                np.save(folder / f"{name}.npy", array)
+                save_array(folder / f"{name}.npy", array)
         content = {
             "format": _FORMAT,
             "end_of_text": self.end_of_text,

@@ -10,9 +10,10 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
+from lmbench.disk import save_tensors
 from lmbench.errors import LmbenchError
 from lmbench.model._of_net import OfNet
 from lmbench.model.base import ModelCard, read_json, whole
@@ -241,7 +242,7 @@ class Neural(OfNet[Net]):
 
     def save(self, folder: Path) -> None:
         tensors = {name: tensor.contiguous().cpu() for name, tensor in tensors_of(self.net).items()}
-        save_file(tensors, folder / "model.safetensors")
+        save_tensors(folder / "model.safetensors", tensors)
         config = {
             "net": self.name,
             "options": self.options,

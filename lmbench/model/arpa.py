@@ -16,6 +16,7 @@ from lmbench.counts.arpa.names import SPELLINGS
 from lmbench.counts.arpa.read import Arpa as ArpaFile
 from lmbench.counts.arpa.sums import largest_gap
 from lmbench.counts.backoff import BackoffModel
+from lmbench.disk import save_array
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model.base import ModelCard, read_json, whole
 from lmbench.progress import Progress
@@ -102,7 +103,7 @@ class Arpa:
 
     def save(self, folder: Path) -> None:
         self._words.save(folder / "ngrams.safetensors")
-        np.save(folder / "aliases.npy", self._aliases)
+        save_array(folder / "aliases.npy", self._aliases)
         state = {"path": str(self.path), "unknown": self._unknown, "shared": self._shared}
         (folder / "arpa.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
         self.card.save(folder / "card.json")

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from lmbench.counts.arrays import narrow
@@ -17,6 +17,7 @@ from lmbench.counts.ngrams import stream
 from lmbench.counts.pairs import PairTable, contexts_of, count_pairs, unigrams
 from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.trie import Trie
+from lmbench.disk import save_tensors
 from lmbench.errors import UsageError
 from lmbench.model._log_linear import LogLinear
 from lmbench.model._mixed_order import MixedOrder, Positions
@@ -217,7 +218,7 @@ class Pairs:
             tensors |= {f"first.{d}": table.trie.first[0][:], f"tokens.{d}": table.trie.tokens[1]}
             tensors |= {f"log_seen.{d}": table.log_seen, f"log_gamma.{d}": table.log_gamma}
         on_disk = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(on_disk, folder / "pairs.safetensors")
+        save_tensors(folder / "pairs.safetensors", on_disk)
         self.card.save(folder / "card.json")
 
     @classmethod

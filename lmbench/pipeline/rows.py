@@ -15,6 +15,7 @@ import numpy as np
 
 from lmbench import machine, store
 from lmbench.corpus import Corpus
+from lmbench.disk import naming
 from lmbench.entropy import estimators
 from lmbench.entropy._coverage import warning
 from lmbench.entropy._words import words_of
@@ -136,7 +137,8 @@ def _fitted(
     for stale in (part, home):
         shutil.rmtree(stale, ignore_errors=True)
     part.mkdir(parents=True)
-    model.save(part)
+    with naming(part):
+        model.save(part)
     size = sum(path.stat().st_size for path in part.rglob("*") if path.is_file())
     fitted = {
         "model": str(spec), "fit_seconds": seconds, "peak_memory_bytes": memory.bytes, "bytes_on_disk": size,

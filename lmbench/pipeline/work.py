@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from lmbench import machine, store
+from lmbench.disk import naming
 from lmbench.errors import LmbenchError
 from lmbench.model import models
 from lmbench.model.base import Model
@@ -61,8 +62,9 @@ def _run(plan: Plan, progress: Progress, on_row: OnRow | None, command: str | No
     try:
         for name in ("tokenizer", "test", "models"):
             (folder / name).mkdir()
-        job.tokenizer.save(folder / "tokenizer")
-        job.test.save(folder / "test")
+        with naming(folder):
+            job.tokenizer.save(folder / "tokenizer")
+            job.test.save(folder / "test")
         record = Record(
             status="interrupted",
             plan=finite(plan.anchored().as_json()),

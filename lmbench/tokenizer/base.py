@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench.disk import naming, save_array
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Ids, Tokens, Vocabulary
@@ -130,7 +131,8 @@ class IdsWriter:
         if self._file is None:
             self._parts.append(part)
         else:
-            self._file.write(np.ascontiguousarray(part).data)
+            with naming(Path(self._file.name)):
+                self._file.write(np.ascontiguousarray(part).data)
 
     def finish(self) -> Tokens:
         """The tokens of everything written; in a folder, mapped from its files."""
@@ -138,9 +140,10 @@ class IdsWriter:
         documents = np.concatenate([zero, *self._ends])[:-1] if self._ends else zero[:0]
         if self._file is None or self._folder is None:
             return Tokens(np.concatenate([np.zeros(0, self.dtype), *self._parts]), documents, self.vocabulary)
-        self._header()
-        self._file.close()
-        np.save(self._folder / "documents.npy", documents)
+        with naming(Path(self._file.name)):
+            self._header()
+            self._file.close()
+        save_array(self._folder / "documents.npy", documents)
         self.vocabulary.save(self._folder / "vocabulary.json")
         return Tokens.load(self._folder)
 

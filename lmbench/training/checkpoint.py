@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from lmbench import machine
+from lmbench.disk import save_tensors
 from lmbench.errors import LmbenchError
 from lmbench.net.base import Net
 
@@ -46,10 +47,10 @@ def save(folder: Path, net: Net, best: dict[str, Tensor], made: list[Optimizer],
     partial = folder / f"{NAME}.{os.getpid()}.partial"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, partial, metadata={"state": json.dumps(state)})
+        save_tensors(partial, tensors, metadata={"state": json.dumps(state)})
         partial.replace(folder / NAME)
     except (OSError, SafetensorError) as error:
-        raise LmbenchError(f"{folder / NAME}: cannot write the checkpoint: {error}") from error
+        raise LmbenchError(f"{folder / NAME}: cannot write the checkpoint: {machine.reason(error)}") from error
     finally:
         if partial.exists():
             partial.unlink()

@@ -188,7 +188,8 @@ def test_a_library_that_finds_the_disk_full_is_understood_in_the_middle_of_a_run
         "none", "--out", tmp_path, "-q",
     )  # fmt: skip
     assert code == 1
-    assert "the disk is full; free some space" in line
+    assert "No space left on device; free some space, or give --out another disk" in line
+    assert str(tmp_path) in line.split("No space")[0]
     assert "1 of 2 models are kept in" in line
     assert "lmbench run --resume" in line
 

@@ -97,7 +97,7 @@ def test_the_limit_is_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_files_go_with_the_counts() -> None:
     counts = ShardedCounts(small([[0, 1, 2, 3] * 50]), 3, 7)
-    folder = counts.folder
+    folder = counts.scratch.folder
     assert folder.is_dir()
     del counts
     assert not folder.exists()

@@ -12,6 +12,7 @@ from typing import Any
 from lmbench.corpus.compression import bare_suffix, compressed, open_binary, readable
 from lmbench.corpus.reader.text import TextFile
 from lmbench.corpus.spool import Spools
+from lmbench.disk import PREFIX, naming
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 
@@ -68,8 +69,8 @@ class Parquet(TextFile):
         if not compressed(self.path):
             yield self.path
             return
-        with tempfile.NamedTemporaryFile(suffix=".parquet") as copy:
-            with open_binary(self.path) as stream:
+        with tempfile.NamedTemporaryFile(prefix=PREFIX, suffix=".parquet") as copy:
+            with naming(Path(copy.name)), open_binary(self.path) as stream:
                 shutil.copyfileobj(stream, copy, 1 << 20)
-            copy.flush()
+                copy.flush()
             yield Path(copy.name)

@@ -15,6 +15,7 @@ from lmbench.corpus.reader.jsonl import JsonLines
 from lmbench.corpus.reader.parquet import Parquet
 from lmbench.corpus.reader.text import TextFile
 from lmbench.corpus.spool import Spools
+from lmbench.disk import PREFIX, naming
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 
@@ -41,7 +42,7 @@ class Url:
         return [self.source]
 
     def write(self, spools: Spools, progress: Progress) -> dict[str, Any]:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
             path = Path(folder) / self.file
             self._fetch(path, progress)
             kind = next((kind for kind in (JsonLines, Parquet) if kind.claims(str(path))), TextFile)
@@ -55,7 +56,8 @@ class Url:
                 received = 0
                 with progress.task(f"fetching {self.file}", float(size) if size else None) as task:
                     while block := answer.read(_BLOCK):
-                        received += file.write(block)
+                        with naming(path):
+                            received += file.write(block)
                         task.advance(len(block))
                 if size and received != int(size):
                     raise UnreachableError(f"{self.source}: the connection broke off after {received:,} bytes")
