@@ -12,12 +12,18 @@ from lmbench.counts.trie import Trie
 from lmbench.errors import UsageError
 
 
-def thresholds(prune: list[int], order: int) -> list[int]:
+# SRILM's defaults: n-grams of order 3 and above are kept from a count of 2 on (-gt3min 2, and so on).
+PRESETS = {"srilm": [0, 0, 1]}
+
+
+def thresholds(prune: list[int] | str, order: int) -> list[int]:
     """One threshold per order, the last given serving all higher ones: `[0, 1]` at order 4 is `[0, 1, 1, 1]`.
 
-    Raises UsageError where the first is not 0 (unigrams stay), where they descend (a kept
+    A name of `PRESETS` stands for its thresholds, as many of them as there are orders. Raises UsageError where the first is not 0 (unigrams stay), where they descend (a kept
     n-gram might have lost its context), or where there are more than orders.
     """
+    if isinstance(prune, str):
+        prune = PRESETS[prune][:order]
     if prune[0] != 0 or sorted(prune) != prune or len(prune) > order:
         raise UsageError(f"prune must begin with 0, not descend, and have at most {order} numbers, not {prune}")
     return prune + prune[-1:] * (order - len(prune))

@@ -20,7 +20,7 @@ from lmbench.model.base import ModelCard, read_json, whole
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.smoothing import smoothings
-from lmbench.smoothing.base import Smoothing
+from lmbench.smoothing.base import CutsOff, Smoothing
 from lmbench.spec import Spec, parse
 from lmbench.tokens import Tokens
 
@@ -33,7 +33,8 @@ class Ngram:
     Args:
         order: length of the longest n-gram counted, 1 to 32
         smoothing: how counts become probabilities; `lmbench smoothings` lists them
-        prune: for each order, drop n-grams that occur this often or less, as lmplz --prune: [0, 0, 1]
+        prune: for each order, drop n-grams that occur this often or less, as lmplz --prune: [0, 0, 1];
+            srilm: SRILM's default cut-offs, which are these
         entropy_prune: drop n-grams whose loss raises perplexity by less than this, relatively (Stolcke 1998), e.g. 1e-7
         storage: float64, float32 (half the size, exact to 1e-7) or quantized (8 bits; sums to one only roughly)
         memory: megabytes that counting may use, beyond which it goes by way of files in $TMPDIR; none: half of the free
@@ -43,7 +44,7 @@ class Ngram:
         self,
         order: int = 5,
         smoothing: Spec = Spec("modified_kneser_ney"),
-        prune: list[int] | None = None,
+        prune: list[int] | Literal["srilm"] | None = None,
         entropy_prune: float = 0.0,
         storage: Literal["float64", "float32", "quantized"] = "float64",
         memory: float | None = None,
@@ -61,7 +62,10 @@ class Ngram:
         self.smoothing: Smoothing = smoothings.make(smoothing)
         if entropy_prune and not (self.smoothing.normalised and self.smoothing.smoothed):
             raise UsageError(f"ngram: entropy_prune needs a smoothed distribution, which {smoothing} is not")
-        self.thresholds = thresholds(prune, order) if prune else None
+        cutoffs = self.smoothing.cutoffs if isinstance(self.smoothing, CutsOff) else None
+        if prune and cutoffs:
+            raise UsageError(f"ngram: {smoothing} has cut-offs of its own: leave out prune")
+        self.thresholds = thresholds(prune or cutoffs, order) if prune or cutoffs else None
         self.entropy_prune = entropy_prune
         self.storage: Storage = storage
         self.memory = memory

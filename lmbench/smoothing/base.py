@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -49,6 +49,13 @@ class Smoothing(Protocol):
 
     def estimate(self, counts: NgramCounts, settings: Settings, progress: Progress) -> BackoffModel:
         """Probabilities and back-off weights from `counts`, with settings that `choose` returned."""
+
+
+@runtime_checkable
+class CutsOff(Protocol):
+    """A smoothing that leaves out n-grams of few counts by itself: `cutoffs` names one of `counts.pruning.PRESETS`."""
+
+    cutoffs: str | None
 
 
 @dataclass

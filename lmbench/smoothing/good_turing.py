@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import NgramCounts
-from lmbench.counts.pruning import renormalised, select
+from lmbench.counts.pruning import renormalised, select, thresholds
 from lmbench.counts.sums import slice_sums
 from lmbench.errors import UsageError
 from lmbench.progress import Progress, Silent
@@ -19,6 +19,9 @@ from lmbench.tokens import Tokens
 __all__ = ["GoodTuring"]
 
 _TUNING_TOKENS = 100_000
+_K = 5
+_LEAST = 3e-6  # what SRILM takes for no probability
+_SRILM_K = 7  # -gt2max, -gt3max, ...; -gt1max is 1
 
 
 class GoodTuring:
@@ -33,19 +36,31 @@ class GoodTuring:
     A context all of whose continuations are frequent leaves nothing: it is given one unseen
     occurrence, c(h.) + 1, as SRILM does.
 
+    With `cutoffs=srilm` everything is as in SRILM's `ngram-count` without options (-gt1max 1, -gt2max 7, -gt3min 2,
+    -gt3max 7 and so on): n-grams of order 3 and above that occur once are left out, so that their contexts back off
+    with all of their count; discounts come from the counts before that, for counts up to 7; single tokens keep
+    their relative frequencies; a discount that is not above 0 or whose r* is above r is 1, and the others stay; and a
+    context must leave 3e-6 of its probability. One thing is not SRILM's: a discount above 1, where A is, is 1 too.
+
     Args:
-        k: counts above this are trusted as they are
+        k: counts above this are trusted as they are; none: 5
+        cutoffs: srilm: which n-grams are kept and which are discounted by SRILM's defaults, in place of k
     """
 
     normalised = True
     smoothed = True
 
-    def __init__(self, k: int = 5) -> None:
-        if k < 2:
+    def __init__(self, k: int | None = None, cutoffs: Literal["srilm"] | None = None) -> None:
+        if k is not None and k < 2:
             raise UsageError(f"good_turing: k must be 2 or more, not {k}: for k = 1 the formula always gives 0")
-        self.k = k
+        if k is not None and cutoffs:
+            raise UsageError(f"good_turing: cutoffs={cutoffs} says which counts are discounted: leave out k={k}")
+        self.k = k or _K
+        self.cutoffs = cutoffs
 
     def choose(self, counts: NgramCounts, valid: Tokens) -> Choice:
+        if self.cutoffs:
+            return Choice({"discounts": [srilm(amounts, order) for order, amounts in enumerate(counts.raw, 1)]})
         found = [good_turing(amounts, self.k) for amounts in counts.raw]
         broken = [order for order, discounts in enumerate(found, 1) if discounts is None]
         if not broken:
@@ -78,14 +93,20 @@ class GoodTuring:
         log_probs: list[Tensor] = []
         log_backoffs: list[Tensor] = []
         lower = torch.zeros(0, dtype=torch.float64)
+        least = _LEAST if self.cutoffs else 0.0
         with progress.task("probabilities", counts.order) as task:
             for order, (amounts, row) in enumerate(zip(counts.raw, settings["discounts"], strict=True), 1):
                 total = context_sums(trie, order, amounts).total.double()
                 left = _left(counts, order, amounts, row)
                 types = (amounts > 0).sum().reshape(1) if order == 1 else trie.degrees(order - 1)
-                complete = types == counts.vocabulary_size  # no token is unseen here: nothing need be left
-                divisor = torch.where((left <= 0) & ~complete, total + 1, torch.where(complete, total - left, total))
-                left = torch.where(left <= 0, 1.0, left)
+                full = types == counts.vocabulary_size  # no token is unseen here: nothing need be left
+                complete = full
+                if counts.kept and order > 1:
+                    complete = full & (slice_sums(counts.kept[order - 1].double(), trie.first[order - 2][:]) == types)
+                short = (left <= least * total) & ~full
+                added = torch.where(short, ((total - left) / (1 - least) - total).ceil().clamp(min=1), 0.0)
+                divisor = torch.where(complete, total - left, total + added)
+                left = left + added
                 table = torch.tensor([1.0, *row, 1.0], dtype=torch.float64, device=counts.device)
                 kept = amounts * table[amounts.clamp(max=len(row) + 1)]
                 if order == 1:
@@ -132,3 +153,24 @@ def good_turing(amounts: Tensor, k: int) -> list[float] | None:
         if all(0 < discount < 1 for discount in discounts):
             return discounts + [1.0] * (k - top)
     return None
+
+
+def srilm(amounts: Tensor, order: int) -> list[float]:
+    """[d_1 .. d_k] of SRILM: 0 for what is cut off, 1 for what is trusted; k = 1 for single tokens, else up to 7.
+
+    k is lowered while there is no n_(k+1). For k = 1 the formula gives 0, so that single tokens keep all they have.
+    Worked example, order 2: n1..n3 = 8, 3, 1 lower k to 2: A = 3/8, r* = 3/4 and 1, d_1 = (3/4 - 3/8) / (5/8) = 3/5,
+    d_2 = (1/2 - 3/8) / (5/8) = 1/5.
+    """
+    k = 1 if order == 1 else _SRILM_K
+    n = counts_of_counts(amounts, k + 1)
+    while k and not (n[0] and n[k]):
+        k -= 1
+    excess = (k + 1) * n[k] / n[0] if k else 0.0
+    discounts = []
+    for r in range(1, k + 1):
+        ratio = (r + 1) * n[r] / n[r - 1] / r if n[r - 1] else 1.0
+        discount = (ratio - excess) / (1 - excess) if excess != 1 else 0.0
+        discounts.append(discount if _LEAST < discount < 1 and ratio <= 1 else 1.0)
+    cut = thresholds("srilm", order)[-1]
+    return [0.0] * cut + (discounts or [1.0])[cut:]
