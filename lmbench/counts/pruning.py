@@ -11,7 +11,6 @@ from lmbench.counts.sums import slice_sums
 from lmbench.counts.trie import Trie
 from lmbench.errors import UsageError
 
-
 # SRILM's defaults: n-grams of order 3 and above are kept from a count of 2 on (-gt3min 2, and so on).
 PRESETS = {"srilm": [0, 0, 1]}
 
@@ -19,8 +18,9 @@ PRESETS = {"srilm": [0, 0, 1]}
 def thresholds(prune: list[int] | str, order: int) -> list[int]:
     """One threshold per order, the last given serving all higher ones: `[0, 1]` at order 4 is `[0, 1, 1, 1]`.
 
-    A name of `PRESETS` stands for its thresholds, as many of them as there are orders. Raises UsageError where the first is not 0 (unigrams stay), where they descend (a kept
-    n-gram might have lost its context), or where there are more than orders.
+    A name of `PRESETS` stands for its thresholds, as many of them as there are orders. Raises UsageError where
+    the first is not 0 (unigrams stay), where they descend (a kept n-gram might have lost its context), or where
+    there are more than orders.
     """
     if isinstance(prune, str):
         prune = PRESETS[prune][:order]

@@ -65,7 +65,8 @@ class Ngram:
         cutoffs = self.smoothing.cutoffs if isinstance(self.smoothing, CutsOff) else None
         if prune and cutoffs:
             raise UsageError(f"ngram: {smoothing} has cut-offs of its own: leave out prune")
-        self.thresholds = thresholds(prune or cutoffs, order) if prune or cutoffs else None
+        least = prune or cutoffs
+        self.thresholds = thresholds(least, order) if least else None
         self.entropy_prune = entropy_prune
         self.storage: Storage = storage
         self.memory = memory

@@ -30,9 +30,7 @@ class Katz:
         for context, after in counts.items():
             total = after.total()
             kept = {
-                word: count * factors.get(count, 1.0)
-                for word, count in after.items()
-                if count >= LEAST.get(length, 2)
+                word: count * factors.get(count, 1.0) for word, count in after.items() if count >= LEAST.get(length, 2)
             }
             while sum(kept.values()) / total > 1 - LEFT and len(after) < self.size:
                 total += 1
