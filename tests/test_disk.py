@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from commands import lmbench as command
+from small_texts import text as text_of
 
 import lmbench
 from lmbench import machine
@@ -20,8 +22,6 @@ from lmbench.counts.ngrams import NgramCounts
 from lmbench.counts.shards import ShardedCounts
 from lmbench.disk import Scratch, mapped, naming, save_array, save_tensors
 from lmbench.errors import LmbenchError
-from tests.commands import lmbench as command
-from tests.small_texts import text as text_of
 
 resource = pytest.importorskip("resource", reason="limits on the size of files are a Unix thing")
 

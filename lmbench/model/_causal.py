@@ -105,10 +105,16 @@ class Causal(Net):
     def forward(self, ids: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
         return F.cross_entropy(self.logits(self.hidden(ids)).flatten(0, 1), targets.flatten())
 
+    @property
+    def output(self) -> Tensor | None:
+        """The matrix of the output layer, which may be the embedding's too."""
+        weight: Tensor = self.model.get_output_embeddings().weight
+        return weight
+
     def matrices(self) -> list[nn.Parameter]:
         """As `Net.matrices`. What the library has fused (GPT-2's queries, keys and values) is one matrix to Muon, for
         an optimiser takes whole parameters."""
-        return [p for p in super().matrices() if p.requires_grad and p is not self.model.get_output_embeddings().weight]
+        return [p for p in super().matrices() if p.requires_grad and p is not self.output]
 
     def attention_flops(self, length: int) -> int:
         return 4 * int(self.config.num_hidden_layers) * int(self.config.hidden_size) * length

@@ -21,7 +21,7 @@ from lmbench.model._foreign_tokens import Reading, read
 from lmbench.model._hub import load_tokenizer, load_weights, quiet, untrained
 from lmbench.model._of_net import OfNet
 from lmbench.model.base import ModelCard, read_json, whole
-from lmbench.net.base import in_range
+from lmbench.net.base import Setting, in_range
 from lmbench.progress import Progress, Silent
 from lmbench.runtime import Runtime
 from lmbench.tokens import Tokens
@@ -73,6 +73,8 @@ class Pretrained(OfNet[Causal]):
         batch: tokens in a step; none: what suits the device.
         learning_rate: size of a step, for matrices; vectors' (biases, norms) is three times as large, from scratch that
             of tables too; none: 0.0001 (AdamW) to finetune, 0.001 with LoRA, 0.01 (Muon) from scratch.
+        head_rate: of mode=scratch: size of a step for the output layer, as a multiple of learning_rate; none: 3 to 0.1,
+            less the more often the text is read, as for the nets trained here.
         weight_decay: how strongly weights are pulled towards zero at each step; none: 0 to finetune, 0.1 from scratch.
         patience: validations without a gain after which training comes to its end early.
         precision: of the multiplications in training, as for the nets trained here; scoring is in float32.
@@ -92,6 +94,7 @@ class Pretrained(OfNet[Causal]):
         steps: int | None = None,
         batch: int | None = None,
         learning_rate: float | None = None,
+        head_rate: float | None = None,
         weight_decay: float | None = None,
         patience: int = 5,
         precision: Literal["auto", "float32", "bfloat16"] = "auto",
@@ -100,6 +103,8 @@ class Pretrained(OfNet[Causal]):
         in_range(1, None, layers=layers, rank=rank, context=context, stride=stride, steps=steps, batch=batch)
         if mode != "finetune" and train != "all":
             raise UsageError(f"pretrained: train={train} belongs to mode=finetune")
+        if mode != "scratch" and head_rate is not None:
+            raise UsageError("pretrained: head_rate belongs to mode=scratch")
         for package in ("transformers", *(["peft"] if train == "lora" else [])):
             if importlib.util.find_spec(package) is None:
                 raise UsageError(f"pretrained: needs {package}, which is not installed: pip install 'lmbench[hub]'")
@@ -110,6 +115,7 @@ class Pretrained(OfNet[Causal]):
             steps=steps,
             batch=batch,
             learning_rate=rate if learning_rate is None else learning_rate,
+            head_rate=head_rate,
             weight_decay=(0.1 if mode == "scratch" else 0.0) if weight_decay is None else weight_decay,
             patience=patience,
             precision=precision,
@@ -200,6 +206,10 @@ class Pretrained(OfNet[Causal]):
         length = min(net.row, len(text))
         rows = max(1, (self.training.batch or BATCH[runtime.device]) // length)
         budget = Budget.of(runtime, self.training.steps, rows * length)
+        if self.mode == "scratch" and self.training.head_rate is None:
+            tokens = budget.tokens_at(net.costs(length)["flops_per_token"])
+            setting = Setting(net.vocabulary, len(text), runtime.device, budget.seconds, tokens)
+            self.training = replace(self.training, head_rate=setting.head_rate)
         loop = Loop(net, text, held_out, self.training, budget, rows, runtime, {
             "model": self._source(),
             "training": asdict(self.training),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from commands import lmbench
 from small_texts import byte_alphabet
 from tiny_models import tiny
@@ -14,7 +15,7 @@ from tiny_models import tiny
 from lmbench import machine
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
-from lmbench.model._hub import load_tokenizer
+from lmbench.model._hub import load_tokenizer, untrained
 from lmbench.model.pretrained import Pretrained
 from lmbench.pipeline import Plan, load_model, run
 from lmbench.progress import Silent
@@ -177,6 +178,29 @@ def test_scratch_is_the_same_architecture_with_other_weights() -> None:
     assert first == same != other
     assert drawn[0].card.parameters == fitted(f"pretrained('{folder}')").card.parameters
     assert not any("what it was trained on" in note for note in drawn[0].card.notes)
+
+
+@pytest.mark.parametrize("kind", KINDS)  # the output layer is the embedding's matrix, and one of its own
+def test_how_fast_the_output_layer_learns_from_scratch_is_chosen_for_the_budget(kind: str) -> None:
+    spec = f"pretrained('{tiny(kind)}', mode=scratch, batch=32)"
+    few, many = (fitted(spec, train_tokens=tokens) for tokens in (500, 5_000))
+    text = len(few._read(TRAIN).tokens)
+    for model, tokens in ((few, 500), (many, 5_000)):
+        assert model.card.training["head_rate"] == pytest.approx(0.7 * (text / tokens) ** 0.5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_rate_of_the_output_layer_reaches_it(kind: str) -> None:
+    """At a rate of zero it stays as it was drawn; of a tied one that is the embedding too."""
+    spec = f"pretrained('{tiny(kind)}', mode=scratch, steps=3, batch=32, head_rate="
+    still, moved = (fitted(f"{spec}{rate})").net for rate in (0, 1))
+    assert still.output is not None
+    assert moved.output is not None
+    drawn = untrained(tiny(kind), None, 0).get_output_embeddings().weight
+    assert torch.equal(still.output.cpu(), drawn)
+    assert not torch.equal(moved.output.cpu(), drawn)
+    with pytest.raises(UsageError, match="head_rate belongs to mode=scratch"):
+        models.make("pretrained(gpt2, mode=finetune, head_rate=1)")
 
 
 def test_a_zero_shot_model_is_stored_as_a_name_and_a_hash(tmp_path: Path) -> None:
