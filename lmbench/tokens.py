@@ -156,6 +156,11 @@ class Tokens:
         """The ids of one document, its end token included."""
         return self.ids[self.documents[index] : self.ends[index]]
 
+    @property
+    def as_one(self) -> Tokens:
+        """The same ids as one document, with the ends of its parts among them."""
+        return Tokens(self.ids, self.documents[:1], self.vocabulary)
+
     def head(self, count: int) -> Tokens:
         """The first `count` tokens; the last document is cut, and keeps no end token."""
         return Tokens(self.ids[:count], self.documents[self.documents < count], self.vocabulary)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.errors import UsageError
-from lmbench.model.base import Model
+from lmbench.model.base import Model, next_log_probs
 
 
 def sample(
@@ -25,8 +25,8 @@ def sample(
 ) -> Iterator[int]:
     """`count` ids that continue `prompt` [m], one at a time.
 
-    After an end-of-text id the next document begins, with an empty context. Raises
-    UsageError for settings that mean nothing.
+    After an end-of-text id the next document begins, with an empty context; a model that remembers
+    earlier documents is told what was drawn. Raises UsageError for settings that mean nothing.
     """
     if temperature < 0:
         raise UsageError(f"the temperature must be 0 (always the likeliest token) or more, not {temperature:g}")
@@ -39,7 +39,7 @@ def sample(
     context[: len(prompt)] = prompt
     start, end = 0, len(prompt)
     for _ in range(count):
-        log_probs = model.next_log_probs(context[start:end])
+        log_probs = next_log_probs(model, context[:start], context[start:end])
         chosen = draw(log_probs, generator, temperature, top_k, top_p)
         yield chosen
         context[end] = chosen

@@ -25,7 +25,8 @@ class ModelCard:
 
     `parameters`: trained numbers (nets); `stored_ngrams`: entries of its tables (counts).
     `context`: the most tokens of history it can use, None where there is no limit.
-    `adaptive`: whether it learns from the text it is scored on.
+    `adaptive`: whether it learns from the text it is scored on; `remembers`: whether from the documents before a
+    token's own, too, in the order of that text.
     `distribution`: False for a score that does not sum to one (stupid back-off), which
     is shown but never as a cross-entropy; `smoothed`: False where unseen events get
     probability zero and log-probabilities may be -inf.
@@ -42,6 +43,7 @@ class ModelCard:
     stored_ngrams: int | None = None
     context: int | None = None
     adaptive: bool = False
+    remembers: bool = False
     distribution: bool = True
     smoothed: bool = True
     control: bool = False
@@ -82,8 +84,9 @@ class Model(Protocol):
 
     1. `logsumexp(next_log_probs(c)) == 0` to 1e-9 (float64 counts) or 1e-5 (float32 nets),
        for contexts seen, unseen, empty, and longer than the model can use.
-    2. `log_probs` and `next_log_probs` agree at every position.
-    3. Changing the future leaves the past's log-probabilities as they were.
+    2. `log_probs` and `next_log_probs` agree at every position (`next_log_probs` of this module, told the text before
+       the document, where the model remembers that).
+    3. Changing the future leaves the past's log-probabilities as they were, over the whole text.
     4. Same seed, same machine: same numbers; saved and loaded: the same numbers.
     5. Never NaN, never -inf unless `card.smoothed` is False.
 
@@ -99,10 +102,13 @@ class Model(Protocol):
         """
 
     def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
-        """[n] nats: ln p(ids[i] | everything before it in its document)."""
+        """[n] nats: ln p(ids[i] | everything before it in its document), or in `tokens` where `card.remembers`."""
 
     def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """[V] nats, given the ids of a document so far; an empty context is a document's beginning."""
+        """[V] nats, given the ids of a document so far; an empty context is a document's beginning.
+
+        Of a model that remembers earlier documents: as in the first document of a text.
+        """
 
     def save(self, folder: Path) -> None:
         """Write safetensors and JSON, never pickle, into an existing folder."""
@@ -110,6 +116,28 @@ class Model(Protocol):
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         """Read what `save` wrote. Raises LmbenchError naming the file where it is not whole."""
+
+
+Context = NDArray[np.integer[Any]]
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A model that can be told the documents which come before, in the order of the text, and may have learnt of them.
+
+    Whether it does, `card.remembers` says.
+    """
+
+    def next_log_probs_after(self, history: Context, context: Context) -> NDArray[np.float64]:
+        """[V] nats, given the ids of whole documents, each with its end, and those of the present one so far."""
+
+
+def next_log_probs(model: Model, history: Context, context: Context) -> NDArray[np.float64]:
+    """[V] nats, at a place of a text: `history` are the ids of the documents before, each with its end, and `context`
+    those of the present one so far. A model that does not remember is asked about the document alone."""
+    if isinstance(model, Remembering):
+        return model.next_log_probs_after(history, context)
+    return model.next_log_probs(context)
 
 
 @runtime_checkable

@@ -1,16 +1,17 @@
-"""An adaptive cache: what the document has said lately, interpolated with a model."""
+"""Adaptive caches: what the text has said lately, mixed with a model."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
-from typing import Any, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.counts.ngrams import MAX_ORDER
-from lmbench.counts.recent import recent_continuations, recent_counts
+from lmbench.counts.recent import Memory, counts_after, counts_before
 from lmbench.errors import UsageError
 from lmbench.model._components import (
     fit_component,
@@ -19,77 +20,138 @@ from lmbench.model._components import (
     refit_component,
     save_component,
 )
-from lmbench.model.base import ModelCard, read_json, whole
+from lmbench.model._gate import fit_gate, gate_weights
+from lmbench.model.base import Context, ModelCard, next_log_probs, read_json, whole
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
-from lmbench.smoothing._discounting import TUNING_TOKENS
-from lmbench.smoothing._interpolation import BUCKETS, bucket, interpolation_weights
 from lmbench.spec import Spec
 from lmbench.tokens import Tokens
 
 __all__ = ["Cache"]
 
-_NEEDED = 50.0  # validation tokens behind a weight: a rare context's own optimum may be 1, and then zero elsewhere
-_UNTUNED = 0.1  # the weight of every order where there is no validation text
+Floats = NDArray[np.float64]
+
+_UNTUNED = 0.1  # what all caches weigh together where there is no validation text
+_TUNING_TOKENS = 100_000
+_KNOWN = 1e-6  # a context of less than this has faded from memory
+_AMOUNTS = np.array([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0])  # log2 of a context's count
+_LENGTHS = np.array([0.0, 4.0, 6.0, 8.0, 10.0, 12.0])  # log2 of how many tokens were read
+_CHUNK = 1 << 16  # tokens whose weights are made at once
 
 
 class Cache:
-    """Adaptive: another model, interpolated with the n-grams of the document's last few thousand tokens.
+    """Adaptive: another model, mixed with caches of the n-grams that the text has said lately.
 
-    Kuhn & De Mori 1990: p_0 = p_model; p_k = l_k c(h w) / c(h.) + (1 - l_k) p_(k-1), where c counts
-    in the window of the document's own past, and h is the last k-1 tokens; order 1 is their unigram
-    cache, order 2 a bigram cache on top of it. An order whose context is not in the window passes.
-    The weights depend on how often the context is (a weight for each power of two), and maximise
-    the likelihood of the validation text by EM. A document begins with an empty cache: where each
-    line is a document, there is little to remember.
-    Worked example: after "a b a" in the window, at l_1 = l_2 = 0.1, p(b) is 0.9 (0.9 p_model(b) + 0.1 * 1/3) + 0.1 * 1.
+    Kuhn & De Mori 1990; with half-lives, a token d places back counts 2 ** -(d / half_life) (Clarkson & Robinson 1997),
+    and caches of several half-lives stand side by side. A cache of order k knows what followed the same k-1 tokens:
+    p_c(w | h) = c(h w) / c(h .), and p = sum of l_c(h) p_c + l(h) p_model. The weights are a softmax over how often
+    each context is in its cache and how much was read, and maximise the likelihood of the validation text; a cache
+    without the context has none.
+    Worked example: after "a b a" in a window, of order 1, at weights 0.9 and 0.1: p(b) = 0.9 p_model(b) + 0.1 * 1/3.
 
     Args:
         model: the model it rests on
-        window: how many tokens back it remembers
-        order: longest n-gram it counts: 1 for unigrams alone, 2 for bigrams too, and so on
+        across: text: it remembers earlier documents, in the order of the text that is scored; document: it begins
+            empty in each; auto: text where each document is a line
+        half_lives: tokens after which what was said counts half, one cache of unigrams for each, and of longer n-grams
+            for the shortest and the longest; none: only the window
+        window: beside those, caches that count the last so many tokens alike and forget what was before; none: no such
+        order: longest n-gram of the caches: 1 for unigrams alone, 2 for what followed the same token, and so on
     """
 
     def __init__(
-        self, model: Spec = Spec("ngram"), window: int = 4000, order: int = 2, runtime: Runtime | None = None
+        self,
+        model: Spec = Spec("ngram"),
+        across: Literal["auto", "text", "document"] = "auto",
+        half_lives: list[float] | None = [50, 150, 400, 1500],  # noqa: B006 (never changed)
+        window: int | None = None,
+        order: int = 3,
+        runtime: Runtime | None = None,
     ) -> None:
-        if window < 1:
+        if window is not None and window < 1:
             raise UsageError(f"cache: window must be at least 1, not {window}")
+        if any(not 0 < half_life < math.inf for half_life in half_lives or []):
+            raise UsageError(f"cache: half_lives must be above 0, not {half_lives}")
+        if not half_lives and window is None:
+            raise UsageError("cache: without half_lives it needs a window, e.g. window=4000")
         if not 1 <= order <= MAX_ORDER:
             raise UsageError(f"cache: order must be 1 to {MAX_ORDER}, not {order}")
         self.base = make_component(model, "model", runtime or Runtime())
         self.spec = model
+        self.across: str = across
+        self.half_lives = [float(half_life) for half_life in half_lives or []]
         self.window = window
         self.order = order
-        self.weights = np.full((order, BUCKETS), _UNTUNED)
+        self.gate = self._start
         self.card = ModelCard(adaptive=True)
+
+    @property
+    def memories(self) -> list[Memory]:
+        """The caches, in the order of their weights, which the model's own precedes."""
+        unigrams = [Memory(1, half_life=half_life) for half_life in self.half_lives]
+        orders = range(2, self.order + 1)
+        ends = sorted({min(self.half_lives), max(self.half_lives)}) if self.half_lives else []
+        longer = [Memory(order, half_life=half_life) for order in orders for half_life in ends]
+        if self.window is not None:
+            longer += [Memory(order, window=self.window) for order in range(1, self.order + 1)]
+        return unigrams + longer
+
+    @property
+    def _start(self) -> Floats:
+        """[f, m + 1] the gate without validation text: the caches weigh `_UNTUNED`, whatever the features."""
+        caches = len(self.memories)
+        start = np.zeros((_features_of(self.memories, np.zeros((caches, 0)), np.zeros(0, np.int64)).shape[1], caches + 1))
+        start[0, 1:] = math.log(_UNTUNED / (1 - _UNTUNED) / caches)
+        return start
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the caches reach over the ends of documents; known once it is fitted."""
+        return self.across == "text"
 
     def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
         self.base = fit_component(self.base, self.spec, train, valid, progress)
-        notes = [f"learns from the text it is scored on: the last {self.window:,} tokens of each document"]
-        if len(valid):
-            sample = valid.head(TUNING_TOKENS)
-            seen, total = recent_counts(sample, self.order, self.window)
-            below = np.exp(self.base.log_probs(sample, progress)).clip(min=1e-300)
-            self.weights = interpolation_weights(seen / np.maximum(total, 1), total, below, needed=_NEEDED)
-        else:
-            notes.append(f"cache weights set to {_UNTUNED}: there is no validation text for EM")
+        if self.across == "auto":
+            self.across = "text" if train.vocabulary.lines else "document"
+        sample = valid.head(_TUNING_TOKENS)
+        self.gate, weights = self._start, None
+        if len(sample):
+            seen, total = self._counts(sample)
+            features = _features_of(self.memories, total, self._before(sample))
+            probs, known = _predictions(np.exp(self.base.log_probs(sample, progress)), seen, total)
+            self.gate = fit_gate(features, probs, known, self.gate)
+            weights = gate_weights(self.gate, features, known).mean(axis=0)
+        self._describe(weights)
+        return self
+
+    def _describe(self, weights: Floats | None) -> None:
         base = self.base.card
+        names = [str(self.spec), *map(_name, self.memories)]
+        reach = max(self.window or 0, base.context or 0)
+        training = {
+            "across": self.across, "half_lives": self.half_lives, "window": self.window, "order": self.order,
+            "mean_weights": None if weights is None else dict(zip(names, weights.tolist(), strict=True)),
+            str(self.spec): base.training,
+        }  # fmt: skip
+        notes = [
+            "learns from the text it is scored on, "
+            + ("over the ends of documents" if self.remembers else "each document for itself")
+            + f" (across={self.across}): {', '.join(names[1:])}"
+        ]
+        if weights is None:
+            notes.append(f"the caches weigh {_UNTUNED} together: there is no validation text for their weights")
         self.card = ModelCard(
             parameters=base.parameters,
             stored_ngrams=base.stored_ngrams,
-            context=None if base.context is None else max(base.context, self.window),
+            context=None if base.context is None or self.half_lives else reach,
             adaptive=True,
+            remembers=self.remembers or base.remembers,
             smoothed=base.smoothed,
             dtype=base.dtype,
             stride=base.stride,
-            training={
-                "window": self.window, "order": self.order, "weights": self.weights.tolist(),
-                str(self.spec): base.training,
-            },
+            training=training,
             notes=[*base.notes, *notes],
-        )  # fmt: skip
-        return self
+        )
 
     def refit(self, train: Tokens, progress: Progress) -> None:
         """Fit the model below anew, where it can be, and keep the weights."""
@@ -97,29 +159,41 @@ class Cache:
         self.card.stored_ngrams = self.base.card.stored_ngrams
         self.card.training[str(self.spec)] = self.base.card.training
 
-    def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
-        probs = np.exp(self.base.log_probs(tokens, progress))
-        seen, total = recent_counts(tokens, self.order, self.window)
-        return self._interpolate(probs, seen, total)
+    def log_probs(self, tokens: Tokens, progress: Progress) -> Floats:
+        below = np.exp(self.base.log_probs(tokens, progress))
+        seen, total = self._counts(tokens)
+        before = self._before(tokens)
+        out = np.empty(len(tokens))
+        for start in range(0, len(tokens), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            probs, known = _predictions(below[part], seen[:, part], total[:, part])
+            features = _features_of(self.memories, total[:, part], before[part])
+            out[part] = (gate_weights(self.gate, features, known) * probs).sum(axis=1)
+        return _log(out)
 
-    def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        probs = np.exp(self.base.next_log_probs(context))
-        seen, total = recent_continuations(context, self.order, self.window, len(probs))
-        return self._interpolate(probs, seen, total[:, None])
+    def next_log_probs(self, context: Context) -> Floats:
+        return self.next_log_probs_after(context[:0], context)
 
-    def _interpolate(
-        self, probs: NDArray[np.float64], seen: NDArray[np.int64], total: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        for weights, count, of in zip(self.weights, seen, total, strict=True):
-            weight = np.where(of > 0, weights[bucket(of)], 0.0)
-            probs = weight * (count / np.maximum(of, 1)) + (1 - weight) * probs
-        with np.errstate(divide="ignore"):  # an unsmoothed model below may give zero
-            scores: NDArray[np.float64] = np.log(probs)
-        return scores
+    def next_log_probs_after(self, history: Context, context: Context) -> Floats:
+        below = np.exp(next_log_probs(self.base, history, context))
+        read = np.concatenate([history, context]) if self.remembers else context
+        seen, total = counts_after(read, self.memories, len(below))
+        features = _features_of(self.memories, total[:, None], np.array([len(read)]))
+        weights = gate_weights(self.gate, features, _known(total[:, None]))[0]
+        return _log(weights[0] * below + (weights[1:] / np.maximum(total, _KNOWN)) @ seen)
+
+    def _counts(self, tokens: Tokens) -> tuple[Floats, Floats]:
+        return counts_before(tokens.as_one if self.remembers else tokens, self.memories)
+
+    def _before(self, tokens: Tokens) -> NDArray[np.int64]:
+        return (tokens.as_one if self.remembers else tokens).places
 
     def save(self, folder: Path) -> None:
         save_component(self.base, folder / "model")
-        state = {"model": str(self.spec), "window": self.window, "order": self.order, "weights": self.weights.tolist()}
+        state = {
+            "model": str(self.spec), "across": self.across, "half_lives": self.half_lives, "window": self.window,
+            "order": self.order, "gate": self.gate.tolist(),
+        }  # fmt: skip
         (folder / "cache.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
         self.card.save(folder / "card.json")
 
@@ -129,9 +203,55 @@ class Cache:
         with whole(path, "cache"):
             state = read_json(path)
             spec, base = load_component(state["model"], folder / "model", device)
-            fitted = cls.__new__(cls)
+            fitted = cls(Spec("uniform"), state["across"], state["half_lives"], state["window"], state["order"])
             fitted.spec, fitted.base = spec, base
-            fitted.window, fitted.order = int(state["window"]), int(state["order"])
-            fitted.weights = np.array(state["weights"], dtype=np.float64).reshape(fitted.order, BUCKETS)
+            fitted.gate = np.array(state["gate"], dtype=np.float64)
+            if fitted.gate.shape != fitted._start.shape:
+                raise ValueError(f"a gate of shape {fitted.gate.shape}")
         fitted.card = ModelCard.load(folder / "card.json")
         return fitted
+
+
+def _name(memory: Memory) -> str:
+    what = "unigrams" if memory.order == 1 else f"{memory.order}-grams"
+    if memory.half_life is not None:
+        return f"{what} of half-life {memory.half_life:,g}"
+    return f"{what} of the last {memory.window:,}"
+
+
+def _log(probs: Floats) -> Floats:
+    with np.errstate(divide="ignore"):  # an unsmoothed model below may give zero
+        scores: Floats = np.log(probs)
+    return scores
+
+
+def _known(total: Floats) -> NDArray[np.bool_]:
+    """[n, m + 1] the model always, and the caches that have the context, of `total` [m, n]."""
+    return np.concatenate([np.ones((1, total.shape[1]), dtype=bool), total > _KNOWN]).T
+
+
+def _predictions(below: Floats, seen: Floats, total: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """[n, m + 1] each: what the model and the caches give each token, and whether they have its context."""
+    return np.concatenate([below[None], seen / np.maximum(total, _KNOWN)]).T, _known(total)
+
+
+def _features_of(memories: list[Memory], total: Floats, before: NDArray[np.int64]) -> Floats:
+    """[n, f] what is known of each context: 1; of each cache of longer n-grams, how often it has the context; and how
+    many tokens were read. An amount x is a pair of neighbouring `_hats`, so that weights change steadily with it."""
+    parts = [np.ones((total.shape[1], 1))]
+    for memory, amount in zip(memories, total, strict=True):
+        if memory.order > 1:
+            parts.append(_hats(np.log2(np.maximum(amount, _KNOWN)), _AMOUNTS))
+    parts.append(_hats(np.log2(before + 1.0), _LENGTHS))
+    return np.concatenate(parts, axis=1)
+
+
+def _hats(values: Floats, knots: Floats) -> Floats:
+    """[n, k] each value as weights of the two knots about it: 1.25 between knots 1 and 2 gives 0.75 and 0.25."""
+    values = values.clip(knots[0], knots[-1])
+    left = (np.searchsorted(knots, values, side="right") - 1).clip(0, len(knots) - 2)
+    share = (values - knots[left]) / (knots[left + 1] - knots[left])
+    hats = np.zeros((len(values), len(knots)))
+    rows = np.arange(len(values))
+    hats[rows, left], hats[rows, left + 1] = 1 - share, share
+    return hats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from lmbench.model._components import (
     refit_component,
     save_component,
 )
-from lmbench.model.base import Model, ModelCard, read_json, whole
+from lmbench.model.base import Context, Model, ModelCard, next_log_probs, read_json, whole
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -100,6 +100,7 @@ class Mixture:
             stored_ngrams=sum(stored) if stored else None,
             context=max(reach) if len(reach) == len(cards) else None,
             adaptive=any(card.adaptive for card in cards),
+            remembers=any(card.remembers for card in cards),
             smoothed=any(card.smoothed for card in cards),
             dtype="float64" if all(card.dtype == "float64" for card in cards) else "float32",
             stride=max(strides, default=None),
@@ -125,9 +126,12 @@ class Mixture:
             total = np.logaddexp(total, log_weights[:, number] + component.log_probs(tokens, progress))
         return total
 
-    def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    def next_log_probs(self, context: Context) -> NDArray[np.float64]:
+        return self.next_log_probs_after(context[:0], context)
+
+    def next_log_probs_after(self, history: Context, context: Context) -> NDArray[np.float64]:
         log_weights = np.log(self.weights)[self.buckets.after(context)]
-        scores = np.stack([component.next_log_probs(context) for component in self.components], axis=1)
+        scores = np.stack([next_log_probs(component, history, context) for component in self.components], axis=1)
         total: NDArray[np.float64] = np.logaddexp.reduce(scores + log_weights, axis=1)
         return total
 

@@ -68,9 +68,9 @@ def prequential_code(
     """Code `text` block by block, each with a model that `learn` fits on all before the block.
 
     The first block takes ln V nats a token. A token's context reaches back into what was learnt, as far as its
-    document goes. `learn` is told which share of the tokens of all fits is in this one, so that a budget
-    can be divided. Raises LmbenchError for an empty text, for scores that are no distribution, and for a
-    token of probability zero, which has no code.
+    document goes, or to the beginning of the text for a model that remembers earlier documents. `learn` is told which
+    share of the tokens of all fits is in this one, so that a budget can be divided. Raises LmbenchError for an empty
+    text, for scores that are no distribution, and for a token of probability zero, which has no code.
 
     Worked example: 2 types, blocks of 2 and 2 tokens, and a model which learns that the next token is 0 with
     probability 1/4: the text 0 1 | 1 0 takes 1 + 1 + 0.415 + 2 = 4.415 bits.
@@ -88,7 +88,8 @@ def prequential_code(
             model = learn(past.head(start - held), past.tail(held), past, start / known)
             if not model.card.distribution:
                 raise LmbenchError("its scores are no distribution, so that there is no code of their length")
-            document = int(text.documents[np.searchsorted(text.documents, start, "right") - 1])
+            reach = 0 if model.card.remembers else start
+            document = int(text.documents[np.searchsorted(text.documents, reach, "right") - 1])
             scored = model.log_probs(text.head(stop).tail(stop - document), progress)
             log_probs[start:stop] = scored[start - document :]
             _check(log_probs[start:stop], start)

@@ -11,7 +11,7 @@ from tiny_models import tiny
 
 from lmbench.errors import UsageError
 from lmbench.model import models
-from lmbench.model.base import Model
+from lmbench.model.base import Model, next_log_probs
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.smoothing import smoothings
@@ -34,7 +34,9 @@ ALSO += [
 ]
 ALSO += [f"ngram(order=4, smoothing={name})" for name in smoothings.names]
 ALSO += ["ngram(order=4, storage=float32)", "ngram(order=4, storage=quantized)", "ngram(order=4, prune=[0, 1])"]
-ALSO += ["cache(model=ngram(order=2), window=5, order=4)", "mixture(models=[cache, uniform], buckets=position)"]
+ALSO += ["cache(model=ngram(order=2), half_lives=none, window=5, order=4)", "cache(across=text, order=4, window=20)"]
+ALSO += ["mixture(models=[cache, uniform], buckets=position)", "cache(model=cache(across=text), half_lives=[2])"]
+ALSO += ["mixture(models=[cache(across=text), ngram], buckets=match)"]
 ALSO += ["pretrained(TINY_LLAMA, mode=finetune, train=lora, steps=2)", "pretrained(TINY_LLAMA, mode=scratch, steps=2)"]
 EVERY = [SPECS.get(name, name) for name in models.names] + ALSO
 
@@ -80,6 +82,8 @@ def test_every_context_sums_to_one(model: Model) -> None:
         assert following.shape == (len(VOCABULARY),)
         assert following.dtype == np.float64
         assert np.logaddexp.reduce(following) == pytest.approx(0, abs=tolerance(model))
+        following = next_log_probs(model, TEST.ids[: TEST.documents[1]], np.array(context, dtype=np.int64))
+        assert np.logaddexp.reduce(following) == pytest.approx(0, abs=tolerance(model))
 
 
 def test_log_probs_are_those_of_next_log_probs_at_every_position(model: Model) -> None:
@@ -89,29 +93,33 @@ def test_log_probs_are_those_of_next_log_probs_at_every_position(model: Model) -
         pytest.skip(OWN_TOKENS)
     expected = []
     for index in range(len(TEST.documents)):
-        document = TEST.document(index)
-        expected += [model.next_log_probs(document[:at])[document[at]] for at in range(len(document))]
+        document, before = TEST.document(index), TEST.ids[: TEST.documents[index]]
+        expected += [next_log_probs(model, before, document[:at])[document[at]] for at in range(len(document))]
     assert scores == pytest.approx(np.array(expected), abs=tolerance(model))
+    first = TEST.document(0)
+    assert np.array_equal(next_log_probs(model, first[:0], first[:7]), model.next_log_probs(first[:7]))
 
 
 def test_the_future_does_not_change_the_past(model: Model) -> None:
     if model.card.own_tokens:
         pytest.skip(f"{OWN_TOKENS}: they depend on the whole document (test_pretrained_model.py has the rest)")
-    changed = TEST.ids.copy()
-    cut = 30
-    changed[cut:] = np.where(changed[cut:] == VOCABULARY.end_of_text, changed[cut:], (changed[cut:] + 1) % 7)
     before = model.log_probs(TEST, Silent())
-    after = model.log_probs(Tokens(changed, TEST.documents, VOCABULARY), Silent())
-    assert before[:cut] == pytest.approx(after[:cut], abs=tolerance(model))
+    for cut in (30, TEST.documents[1], TEST.documents[3] + 2):
+        changed = TEST.ids.copy()
+        changed[cut:] = np.where(changed[cut:] == VOCABULARY.end_of_text, changed[cut:], (changed[cut:] + 1) % 7)
+        after = model.log_probs(Tokens(changed, TEST.documents, VOCABULARY), Silent())
+        assert before[:cut] == pytest.approx(after[:cut], abs=tolerance(model))
 
 
-def test_contexts_do_not_cross_documents(model: Model) -> None:
-    if model.card.adaptive:
-        pytest.skip("learns from the text it is scored on, and its card says so")
+def test_contexts_cross_documents_only_where_the_card_says_so(model: Model) -> None:
     together = model.log_probs(TEST, Silent())
-    last = TEST.document(3)
+    last, before = TEST.document(3), TEST.ids[: TEST.documents[3]]
     alone = model.log_probs(Tokens(last, np.zeros(1, np.int64), VOCABULARY), Silent())
-    assert together[-len(last) :] == pytest.approx(alone, abs=tolerance(model))
+    same = together[-len(last) :] == pytest.approx(alone, abs=tolerance(model))
+    assert same != model.card.remembers
+    if not model.card.own_tokens:
+        asked = [next_log_probs(model, history, last[:2]) for history in (before, before[:0])]
+        assert np.allclose(*asked, atol=tolerance(model)) != model.card.remembers
 
 
 def test_never_nan_and_infinite_only_where_the_card_says_so(model: Model) -> None:
@@ -143,4 +151,6 @@ def test_fitting_on_next_to_nothing(spec: str) -> None:
         model = fitted(spec, train=tokens_of(text, VOCABULARY))
         assert model.log_probs(TEST, Silent()).shape == (len(TEST),)
         if model.card.distribution and not model.card.own_tokens:
-            assert np.logaddexp.reduce(model.next_log_probs(np.array([0, 6]))) == pytest.approx(0, abs=1e-5)
+            for history in ([], [0, VOCABULARY.end_of_text]):
+                following = next_log_probs(model, np.array(history, dtype=np.int64), np.array([0, 6]))
+                assert np.logaddexp.reduce(following) == pytest.approx(0, abs=1e-5)
