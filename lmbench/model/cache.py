@@ -100,7 +100,8 @@ class Cache:
     def _start(self) -> Floats:
         """[f, m + 1] the gate without validation text: the caches weigh `_UNTUNED`, whatever the features."""
         caches = len(self.memories)
-        start = np.zeros((_features_of(self.memories, np.zeros((caches, 0)), np.zeros(0, np.int64)).shape[1], caches + 1))
+        features = _features_of(self.memories, np.zeros((caches, 0)), np.zeros(0, np.int64)).shape[1]
+        start = np.zeros((features, caches + 1))
         start[0, 1:] = math.log(_UNTUNED / (1 - _UNTUNED) / caches)
         return start
 
