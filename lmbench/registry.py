@@ -207,6 +207,22 @@ class Registry:
             parts.append(f"{option.name}={'...' if value is None else value}")
         return f"{plugin.name}({', '.join(parts)})" if parts else plugin.name
 
+    def filled(self, spec: Spec) -> Spec:
+        """`spec` with every option under its name, in the plug-in's own order, the defaults too: two specs that ask
+        for the same are equal once filled.
+
+        `ngram(3)` is ngram(order=3, smoothing=modified_kneser_ney, ...). A whole number where a number is wanted is
+        written as a number; specs inside are left as they are. Raises UsageError as `check` does.
+        """
+        plugin, options = self.check(spec)
+        found: dict[str, Value] = {}
+        for option in plugin.options:
+            value = options[option.name] if option.name in options else _default(option)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            number = "float" in option.annotation and "int" not in option.annotation
+            found[option.name] = float(value) if whole and number else value  # type: ignore[arg-type]
+        return Spec(plugin.name, found)
+
     def load(self, name: str) -> Any:
         """The export itself, imported now."""
         plugin = self.describe(name)
@@ -239,6 +255,16 @@ def _several(spec: Spec, values: list[Value], known: dict[str, Option]) -> str:
     if len(values) > len(known) or any(_mismatch(value, known[key].annotation) for key, value in named.items()):
         return f"{line}; the others are {', '.join([*known][1:]) or 'none'}"
     return f"{line}; did you mean {Spec(spec.name, named)}"
+
+
+def _default(option: Option) -> Value:
+    """An option's default as a value; where it is no literal, its source text stands for it."""
+    assert option.default is not None
+    try:
+        value = parse(f"x(y={option.default})").options["y"]
+    except UsageError:
+        return option.default
+    return value if _wants_spec(option.annotation) else _plain(value)
 
 
 def _choices(key: str, known: dict[str, Option]) -> str:

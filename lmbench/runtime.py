@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,9 @@ class Runtime:
     `device` is "cpu" or "cuda" (already resolved from "auto"). A budget that is None
     is the plug-in's own to choose; `stored_bytes` is the most that a net's files may take,
     and makes it choose its own width. `checkpoints` is a folder the plug-in may write to
-    while it fits and find again when `resume` is set; None: keep nothing.
+    while it fits and find again when `resume` is set; None: keep nothing. `fits` are the
+    models that the run has fitted (`lmbench.model.base.Fits`), which a model with others inside
+    asks for them; None: it fits them itself.
     """
 
     device: str = "cpu"
@@ -24,3 +27,4 @@ class Runtime:
     stored_bytes: int | None = None
     checkpoints: Path | None = None
     resume: bool = False
+    fits: Any = None

@@ -5,6 +5,7 @@
       tokenizer/         the tokenizer, as it was fitted
       test/              the test tokens that every row was scored on
       models/<slug>/     one fitted model: its files, card.json, fit.json, log_probs.npy [n] float64 nats
+      fits/<key>/        while it goes on: what is fitted already, of which rows and models in them have links
       suffix/            the index of the training text, once `lmbench count` or `overlap` has needed one
 
 `lmbench/record.py` says what is in record.json.

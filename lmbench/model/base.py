@@ -16,6 +16,8 @@ from safetensors import SafetensorError
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.machine import out_of_memory
 from lmbench.progress import Progress
+from lmbench.runtime import Runtime
+from lmbench.spec import Spec
 from lmbench.tokens import Tokens
 
 
@@ -164,3 +166,17 @@ class Refittable(Protocol):
     """A model that can keep its chosen settings and count anew on more text (train + valid)."""
 
     def refit(self, train: Tokens, progress: Progress) -> None: ...
+
+
+class Fits(Protocol):
+    """The models that a run has fitted, each once, whichever row or model inside a row asks for it first."""
+
+    def fit(self, spec: Spec, runtime: Runtime, train: Tokens, valid: Tokens, progress: Progress) -> Model:
+        """The model of `spec`, fitted on `train`: found, or fitted now; the caller's own to change."""
+
+    def refit(self, model: Model, spec: Spec, runtime: Runtime, train: Tokens, progress: Progress) -> Model:
+        """That model on `train`, which holds the validation text too: with the settings that `model` chose where it
+        is `Refittable`, else fitted from the beginning. `model` is used up."""
+
+    def kept(self, model: Model) -> Path | None:
+        """The folder with what `model` saves, where it is as it was found or fitted here."""

@@ -76,7 +76,8 @@ class Cache:
             raise UsageError("cache: without half_lives it needs a window, e.g. window=4000")
         if not 1 <= order <= MAX_ORDER:
             raise UsageError(f"cache: order must be 1 to {MAX_ORDER}, not {order}")
-        self.base = make_component(model, "model", runtime or Runtime())
+        self.runtime = runtime or Runtime()
+        self.base = make_component(model, "model", self.runtime)
         self.spec = model
         self.across: str = across
         self.half_lives = [float(half_life) for half_life in half_lives or []]
@@ -111,7 +112,7 @@ class Cache:
         return self.across == "text"
 
     def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
-        self.base = fit_component(self.base, self.spec, train, valid, progress)
+        self.base = fit_component(self.base, self.spec, self.runtime, train, valid, progress)
         if self.across == "auto":
             self.across = "text" if train.vocabulary.lines else "document"
         sample = valid.head(_TUNING_TOKENS)
@@ -156,7 +157,7 @@ class Cache:
 
     def refit(self, train: Tokens, progress: Progress) -> None:
         """Fit the model below anew, where it can be, and keep the weights."""
-        refit_component(self.base, train, progress)
+        self.base = refit_component(self.base, self.spec, self.runtime, train, progress) or self.base
         self.card.stored_ngrams = self.base.card.stored_ngrams
         self.card.training[str(self.spec)] = self.base.card.training
 
@@ -190,7 +191,7 @@ class Cache:
         return (tokens.as_one if self.remembers else tokens).places
 
     def save(self, folder: Path) -> None:
-        save_component(self.base, folder / "model")
+        save_component(self.base, folder / "model", self.runtime)
         state = {
             "model": str(self.spec), "across": self.across, "half_lives": self.half_lives, "window": self.window,
             "order": self.order, "gate": self.gate.tolist(),
@@ -205,7 +206,7 @@ class Cache:
             state = read_json(path)
             spec, base = load_component(state["model"], folder / "model", device)
             fitted = cls(Spec("uniform"), state["across"], state["half_lives"], state["window"], state["order"])
-            fitted.spec, fitted.base = spec, base
+            fitted.spec, fitted.base, fitted.runtime = spec, base, Runtime(device=device)
             fitted.gate = np.array(state["gate"], dtype=np.float64)
             if fitted.gate.shape != fitted._start.shape:
                 raise ValueError(f"a gate of shape {fitted.gate.shape}")

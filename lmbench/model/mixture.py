@@ -57,8 +57,9 @@ class Mixture:
             raise UsageError("mixture: models must be two or more, e.g. mixture(ngram(order=3), ngram(order=5))")
         self.specs = models
         self.kind = buckets
+        self.runtime = runtime or Runtime()
         self.components: list[Model] = [
-            make_component(spec, str(number), runtime or Runtime()) for number, spec in enumerate(models)
+            make_component(spec, str(number), self.runtime) for number, spec in enumerate(models)
         ]
         self.weights = np.full((1, len(models)), 1 / len(models))
         self.card = ModelCard()
@@ -74,7 +75,8 @@ class Mixture:
         with progress.task("mixture", len(self.specs)) as task:
             for number, spec in enumerate(self.specs):
                 task.show(str(spec))
-                self.components[number] = fit_component(self.components[number], spec, train, valid, progress)
+                unfitted = self.components[number]
+                self.components[number] = fit_component(unfitted, spec, self.runtime, train, valid, progress)
                 task.advance()
         self._buckets = None
         notes = []
@@ -113,9 +115,17 @@ class Mixture:
         )  # fmt: skip
 
     def refit(self, train: Tokens, progress: Progress) -> None:
-        """Fit anew the models that can be, with the settings they chose, and keep the weights."""
-        anew = [refit_component(component, train, progress) for component in self.components]
-        before = [str(spec) for spec, done in zip(self.specs, anew, strict=True) if not done]
+        """Fit anew the models that can be, with the settings they chose, and keep the weights.
+
+        In a run that is all of them: a net is trained once more, on the longer text.
+        """
+        before = []
+        for number, spec in enumerate(self.specs):
+            anew = refit_component(self.components[number], spec, self.runtime, train, progress)
+            if anew is None:
+                before.append(str(spec))
+            else:
+                self.components[number] = anew
         self._buckets = None
         self._describe([f"not fitted anew on train and validation: {', '.join(before)}"] if before else [])
 
@@ -137,7 +147,7 @@ class Mixture:
 
     def save(self, folder: Path) -> None:
         for number, component in enumerate(self.components):
-            save_component(component, folder / str(number))
+            save_component(component, folder / str(number), self.runtime)
         state = {
             "models": [str(spec) for spec in self.specs],
             "buckets": self.buckets.kind,
@@ -156,6 +166,7 @@ class Mixture:
             fitted.specs = [spec for spec, _ in loaded]
             fitted.components = [component for _, component in loaded]
             fitted.kind = state["buckets"]
+            fitted.runtime = Runtime(device=device)
             fitted._buckets = None
             fitted.weights = np.array(state["weights"], dtype=np.float64)
             if fitted.weights.shape != (len(fitted.buckets), len(loaded)):

@@ -14,9 +14,9 @@ from lmbench import store
 from lmbench.corpus.text import Text
 from lmbench.entropy import estimators
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.pipeline.estimates import estimates_of, truth_of
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
 from lmbench.pipeline.prequential import coded
-from lmbench.pipeline.rows import estimates_of, truth_of
 from lmbench.pipeline.sweep import SWEEP
 from lmbench.pipeline.work import Interrupted
 from lmbench.progress import Progress, Silent

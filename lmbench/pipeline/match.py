@@ -8,11 +8,12 @@ from typing import Literal, Protocol
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
+from lmbench.model._components import components_of
 from lmbench.net import nets
 from lmbench.record import Row
 from lmbench.report import format as form
 from lmbench.runtime import Runtime
-from lmbench.spec import Spec, Value, parse
+from lmbench.spec import Spec, parse
 
 NGRAM = "ngram"
 PRETRAINED = "pretrained"
@@ -121,18 +122,14 @@ def matched(
 
 
 def trains(spec: Spec) -> bool:
-    """Whether fitting it trains a net: it is one, or has one among its options, or its class says so (`trains`), where
-    that is a function of these options."""
+    """Whether fitting it trains a net: its own, or that of a model among its options."""
+    return any(trains_itself(each) for each in (spec, *components_of(spec)))
+
+
+def trains_itself(spec: Spec) -> bool:
+    """Whether it is a net, or its class says that it trains one (`trains`, where that is a function, of its options);
+    models inside it are not asked."""
     if spec.name in nets.names:
         return True
-    inner = any(trains(each) for value in spec.options.values() for each in _specs(value))
-    own = getattr(models.load(spec.name), "trains", False) if spec.name in models.names else False
-    return inner or bool(own(spec.options) if callable(own) else own)
-
-
-def _specs(value: Value) -> Iterator[Spec]:
-    if isinstance(value, Spec):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _specs(item)
+    own = getattr(models.load(spec.name), "trains", False)
+    return bool(own(spec.options) if callable(own) else own)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmbench import machine
 from lmbench.errors import LmbenchError
 from lmbench.model import models
-from lmbench.pipeline.match import trains
+from lmbench.pipeline.match import trains_itself
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -36,8 +36,8 @@ class Team:
 
     @contextmanager
     def together(self, spec: Spec, runtime: Runtime, train: Tokens, valid: Tokens) -> Iterator[None]:
-        """Within it the others fit the model of `spec` too, where it trains a net: fit it, and do nothing else."""
-        if self.world is None or not trains(spec):
+        """Within it the others fit the model of `spec` too, where it is a net: fit it, and do nothing else."""
+        if self.world is None or not trains_itself(spec):
             yield
             return
         from lmbench.training.parallel import collective
@@ -47,7 +47,7 @@ class Team:
         for name, tokens in (("train", train), ("valid", valid)):
             (home / name).mkdir(parents=True, exist_ok=True)
             tokens.save(home / name)
-        given = asdict(runtime) | {"checkpoints": str(runtime.checkpoints.resolve())}
+        given = asdict(replace(runtime, fits=None)) | {"checkpoints": str(runtime.checkpoints.resolve())}
         self.world.tell({"model": str(spec), "runtime": given, "tokens": str(home.resolve())})
         with collective(True):
             yield

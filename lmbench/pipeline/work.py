@@ -14,10 +14,13 @@ from lmbench.disk import naming
 from lmbench.errors import LmbenchError
 from lmbench.model import models
 from lmbench.model.base import Model
+from lmbench.pipeline.estimates import estimates_of, truth_of
+from lmbench.pipeline.fits import CHECKPOINTS, FITS, RunFits
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
 from lmbench.pipeline.passing import with_passes
 from lmbench.pipeline.prequential import code_length_of, coded, coded_models
-from lmbench.pipeline.rows import estimates_of, row_of, truth_of
+from lmbench.pipeline.rows import row_of
+from lmbench.pipeline.sharing import with_shared
 from lmbench.pipeline.sweep import size_sweeps
 from lmbench.pipeline.team import Team, leading
 from lmbench.progress import Progress, Silent
@@ -110,11 +113,12 @@ def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
     folder, record = run.folder, run.record
     done = {row.model for row in record.rows} | coded_models(record)
     missing = [spec for spec in job.models if str(spec) not in done]
+    fits = RunFits(folder, job.train, job.valid, job.splits.refit, job.models, job.team)
     try:
         with progress.task("run", len(missing) + len(job.estimators)) as whole:
             for spec in missing:
                 whole.show(str(spec))
-                record = _with(record, _outcome(spec, _turn(job, spec, folder, progress, record.rows)), folder, on_row)
+                record = _with(record, _outcome(spec, _turn(job, fits, spec, progress, record.rows)), folder, on_row)
                 whole.advance()
             record = record.model_copy(update={"entropy": [*coded(record), *truth_of(job.corpus)]})
             for spec in job.estimators:
@@ -123,11 +127,12 @@ def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
                 whole.advance()
         for found in size_sweeps(record):
             record = _with(record, [found] if isinstance(found, Entropy) else found, folder, on_row)
-        record = with_passes(_compared(job, record, folder), job.valid, folder)
+        record = with_shared(with_passes(_compared(job, record, folder), job.valid, folder))
         record = record.model_copy(update={"status": "complete"})
         store.write_record(folder, record)
         if not record.failures:  # what was learnt before a failure is gone on with
-            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+            for name in (CHECKPOINTS, FITS):
+                shutil.rmtree(folder / name, ignore_errors=True)
         write_page(folder, record)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"interrupted; {_kept(job, record, folder)}") from stop
@@ -138,11 +143,13 @@ def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
     return Run(folder, record)
 
 
-def _turn(job: Job, spec: Spec, folder: Path, progress: Progress, rows: list[Row]) -> Callable[[], Row | list[Entropy]]:
+def _turn(
+    job: Job, fits: RunFits, spec: Spec, progress: Progress, rows: list[Row]
+) -> Callable[[], Row | list[Entropy]]:
     """What a model does under the run's protocol."""
     if job.plan.protocol == "prequential":
         return partial(code_length_of, job, spec, progress)
-    return partial(row_of, job, spec, folder, progress, rows)
+    return partial(row_of, job, fits, spec, progress, rows)
 
 
 def _kept(job: Job, record: Record, folder: Path) -> str:
