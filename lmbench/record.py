@@ -19,7 +19,10 @@ class _Strict(BaseModel):
 
 
 class Split(_Strict):
-    """One part of the text: `hash` is over its bytes and documents, `tokens_hash` over its ids."""
+    """One part of the text: `hash` is over its bytes and documents, `tokens_hash` over its ids.
+
+    `words`: what white space separates in it, counted in the test text.
+    """
 
     hash: str
     tokens_hash: str
@@ -27,6 +30,7 @@ class Split(_Strict):
     bytes: int
     characters: int
     tokens: int
+    words: int | None = None
 
 
 class Card(_Strict):
@@ -81,7 +85,9 @@ class Row(_Strict):
     marks a model trained on a destroyed text, which no other is compared with. `passes` has the
     count-based rows that a net could overtake. `folder` is relative to the run's. `mean_nats` is
     the score of a model that is not a distribution. `peak_memory_bytes` is the process's while it
-    fitted and scored.
+    fitted and scored. `unknown_share`: of the test tokens, those that are the unknown one, where there is such a one.
+    `word_perplexity`: e to the nats by word of the test text, where the tokens lose none of it. What the spelling of
+    unknown words costs is in all figures of the test text, and not in `valid_nats_per_token` and `passes`.
     """
 
     model: str
@@ -116,6 +122,8 @@ class Row(_Strict):
     valid_nats_per_token: float | None = None
     control: bool = False
     passes: list[Pass] = []
+    unknown_share: float | None = None
+    word_perplexity: float | None = None
 
 
 class Entropy(_Strict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,13 +26,15 @@ class Vocabulary:
     document's first token. Its bytes are empty, or a newline where each line is a document.
     `unknown` is the id that text outside the vocabulary is mapped to, None where there is
     no such thing. `lossless` says whether decoding gives the text back: where it does not,
-    lengths in bytes mean nothing and no figure per byte is made.
+    lengths in bytes mean nothing and no figure per byte is made but by what `Tokens.spelled` adds.
+    `unknown_types`: as how many types, equally likely, the unknown id counts.
     """
 
     tokens: tuple[bytes, ...]
     end_of_text: int
     unknown: int | None = None
     lossless: bool = True
+    unknown_types: int = 1
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -60,6 +63,8 @@ class Vocabulary:
             digest.update(len(token).to_bytes(4, "little"))
             digest.update(token)
         digest.update(repr((self.end_of_text, self.unknown, self.lossless)).encode())
+        if self.unknown_types != 1:
+            digest.update(repr(self.unknown_types).encode())
         return digest.hexdigest()
 
     @property
@@ -78,6 +83,7 @@ class Vocabulary:
             "end_of_text": self.end_of_text,
             "unknown": self.unknown,
             "lossless": self.lossless,
+            "unknown_types": self.unknown_types,
             "tokens": [token.decode("latin-1") for token in self.tokens],
         }
         path.write_text(json.dumps(content, ensure_ascii=True), encoding="ascii")
@@ -86,7 +92,8 @@ class Vocabulary:
     def load(cls, path: Path) -> Vocabulary:
         content = json.loads(path.read_text(encoding="ascii"))
         tokens = tuple(token.encode("latin-1") for token in content["tokens"])
-        return cls(tokens, content["end_of_text"], content["unknown"], content["lossless"])
+        types = int(content.get("unknown_types", 1))
+        return cls(tokens, content["end_of_text"], content["unknown"], content["lossless"], types)
 
 
 def smallest_dtype(size: int) -> np.dtype[np.unsignedinteger[Any]]:
@@ -96,11 +103,61 @@ def smallest_dtype(size: int) -> np.dtype[np.unsignedinteger[Any]]:
 
 
 @dataclass(frozen=True, eq=False)
+class Spelled:
+    """What the ids of a text leave out, with what it costs: the spelling of unknown tokens, and the white space.
+
+    `gaps`: [n] which of `spaces` stands before each token. `unknown`: [m] which of `words` each unknown token is, in
+    their order. `spaces`, `words`: (text, ln p) of each that occurs; the same white space has several entries, by what
+    stands on either side. ln p is given all tokens before and the token itself, by a model that the tokenizer fitted
+    on the training text.
+
+    Worked example, "a  zo" of which zo is unknown, ids `[1, 0, end]`: `gaps = [0, 1, 2]`, `unknown = [0]`, `spaces =
+    [("", ..), ("  ", ..), ("", ..)]`, `words = [("zo", ..)]`.
+    """
+
+    gaps: NDArray[np.int32]
+    unknown: NDArray[np.int32]
+    spaces: list[tuple[str, float]]
+    words: list[tuple[str, float]]
+
+    def part(self, tokens: slice, unknown: slice) -> Spelled:
+        return Spelled(self.gaps[tokens], self.unknown[unknown], self.spaces, self.words)
+
+    def __add__(self, other: Spelled) -> Spelled:
+        gaps = np.concatenate([self.gaps, other.gaps + np.int32(len(self.spaces))])
+        unknown = np.concatenate([self.unknown, other.unknown + np.int32(len(self.words))])
+        return Spelled(gaps, unknown, self.spaces + other.spaces, self.words + other.words)
+
+    def save(self, folder: Path) -> None:
+        np.save(folder / "gaps.npy", self.gaps)
+        np.save(folder / "unknown.npy", self.unknown)
+        content = {"spaces": self.spaces, "words": self.words}
+        (folder / "spelled.json").write_text(json.dumps(content, ensure_ascii=True), encoding="ascii")
+
+    @classmethod
+    def load(cls, folder: Path) -> Spelled | None:
+        """Read what `save` wrote; None where there is nothing of it. Raises ValueError where it is not whole."""
+        path = folder / "spelled.json"
+        if not path.exists():
+            return None
+        content = json.loads(path.read_text(encoding="ascii"))
+        gaps = np.load(folder / "gaps.npy", mmap_mode="r", allow_pickle=False)
+        unknown = np.load(folder / "unknown.npy", mmap_mode="r", allow_pickle=False)
+        spaces, words = ([(str(text), float(cost)) for text, cost in content[key]] for key in ("spaces", "words"))
+        for indices, table in ((gaps, spaces), (unknown, words)):
+            if indices.dtype != np.int32 or (len(indices) and not 0 <= indices.min() <= indices.max() < len(table)):
+                raise ValueError(f"{path}: is not what goes with these tokens")
+        return cls(gaps, unknown, spaces, words)
+
+
+@dataclass(frozen=True, eq=False)
 class Tokens:
     """A text as ids, document after document, each ended by `vocabulary.end_of_text`.
 
     `ids`: [n] unsigned, possibly memory-mapped. `documents`: [d] int64, the offset at
     which each document starts, ascending from 0; every document has at least its end.
+
+    `spelled`: what ids of a vocabulary that loses text leave out, where the tokenizer keeps it.
 
     Worked example, vocabulary a=0 b=1 end=2, documents "ab" and "b":
     `ids = [0, 1, 2, 1, 2]`, `documents = [0, 3]`.
@@ -109,6 +166,7 @@ class Tokens:
     ids: Ids
     documents: NDArray[np.int64]
     vocabulary: Vocabulary
+    spelled: Spelled | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -143,14 +201,72 @@ class Tokens:
         return counts
 
     @property
+    def lossless(self) -> bool:
+        """Whether the text can be had from the tokens: from the ids, or from them and what is spelled beside them."""
+        return self.vocabulary.lossless or self.spelled is not None
+
+    @property
     def bytes(self) -> int:
-        """Bytes of text the ids stand for (of a lossy vocabulary: of what is left of it)."""
+        """Bytes of text the tokens stand for (of a vocabulary that loses text: of what is left of it)."""
+        if self.spelled is not None:
+            return int(self.byte_lengths.sum())
         return int(self.counts @ self.vocabulary.byte_lengths)
 
     @property
     def characters(self) -> int:
-        """Characters (Unicode code points) the ids stand for."""
+        """Characters (Unicode code points) the tokens stand for."""
+        if self.spelled is not None:
+            lengths = self._lengths(self.vocabulary.character_lengths, len)
+            return int(lengths.sum())
         return int(self.counts @ self.vocabulary.character_lengths)
+
+    @property
+    def byte_lengths(self) -> NDArray[np.int64]:
+        """[n] bytes of text that each token stands for, the white space before it where that is spelled."""
+        return self._lengths(self.vocabulary.byte_lengths, lambda text: len(text.encode("utf-8")))
+
+    def _lengths(self, of_ids: NDArray[np.int64], measure: Callable[[str], int]) -> NDArray[np.int64]:
+        lengths: NDArray[np.int64] = of_ids[self.ids]
+        if self.spelled is not None:
+            spaces, words = (
+                np.array([measure(text) for text, _ in table], dtype=np.int64)
+                for table in (self.spelled.spaces, self.spelled.words)
+            )
+            lengths[self.ids == self.vocabulary.unknown] = words[self.spelled.unknown]
+            lengths += spaces[self.spelled.gaps]
+        return lengths
+
+    @property
+    def unknown_log_probs(self) -> NDArray[np.float64] | None:
+        """[n] nats: what a token costs beside its id, which no model of the ids knows; None where that is nothing.
+
+        ln p of its white space and, of an unknown token, of its spelling; or - ln of `unknown_types`.
+        """
+        unknown = self.ids == self.vocabulary.unknown
+        if self.spelled is not None:
+            spaces, words = (
+                np.array([cost for _, cost in table], dtype=np.float64)
+                for table in (self.spelled.spaces, self.spelled.words)
+            )
+            found: NDArray[np.float64] = spaces[self.spelled.gaps]
+            found[unknown] += words[self.spelled.unknown]
+            return found
+        if self.vocabulary.unknown_types > 1:
+            return np.where(unknown, -np.log(self.vocabulary.unknown_types), 0.0)
+        return None
+
+    def content(self) -> str:
+        """The text, document after document with their ends; exact where the tokens are `lossless`."""
+        tokens, spelled = self.vocabulary.tokens, self.spelled
+        if spelled is None:
+            return self.vocabulary.decode(self.ids).decode("utf-8", errors="replace")
+        words = iter([spelled.words[index][0] for index in spelled.unknown.tolist()])
+        unknown = self.vocabulary.unknown
+        pieces = (
+            spelled.spaces[gap][0] + (next(words) if index == unknown else tokens[index].decode("utf-8"))
+            for index, gap in zip(self.ids.tolist(), spelled.gaps.tolist(), strict=True)
+        )
+        return "".join(pieces)
 
     def document(self, index: int) -> Ids:
         """The ids of one document, its end token included."""
@@ -163,13 +279,23 @@ class Tokens:
 
     def head(self, count: int) -> Tokens:
         """The first `count` tokens; the last document is cut, and keeps no end token."""
-        return Tokens(self.ids[:count], self.documents[self.documents < count], self.vocabulary)
+        documents = self.documents[self.documents < count]
+        return Tokens(self.ids[:count], documents, self.vocabulary, self._spelled(0, count))
 
     def tail(self, count: int) -> Tokens:
         """The last `count` tokens; the first document may be cut. Of 0 tokens there is no document."""
         start = max(0, len(self.ids) - count)
         documents = np.append(start, self.documents[self.documents > start]) - start
-        return Tokens(self.ids[start:], documents[: len(self.ids) - start].astype(np.int64), self.vocabulary)
+        documents = documents[: len(self.ids) - start].astype(np.int64)
+        return Tokens(self.ids[start:], documents, self.vocabulary, self._spelled(start, len(self.ids)))
+
+    def _spelled(self, start: int, stop: int) -> Spelled | None:
+        if self.spelled is None:
+            return None
+        before, inside = (
+            int(np.count_nonzero(part == self.vocabulary.unknown)) for part in (self.ids[:start], self.ids[start:stop])
+        )
+        return self.spelled.part(slice(start, stop), slice(before, before + inside))
 
     def __add__(self, other: Tokens) -> Tokens:
         """Both texts' documents, one after the other.
@@ -182,20 +308,24 @@ class Tokens:
         if len(self) and len(other) and self.ids[-1] != self.vocabulary.end_of_text:
             raise ValueError("tokens whose last document has no end cannot be followed by others")
         ids = np.concatenate([self.ids, other.ids])
-        return Tokens(ids, np.concatenate([self.documents, other.documents + len(self)]), self.vocabulary)
+        documents = np.concatenate([self.documents, other.documents + len(self)])
+        spelled = self.spelled + other.spelled if self.spelled is not None and other.spelled is not None else None
+        return Tokens(ids, documents, self.vocabulary, spelled)
 
     def save(self, folder: Path) -> None:
-        """Write `ids.npy`, `documents.npy` and `vocabulary.json` into an existing folder."""
+        """Write `ids.npy`, `documents.npy`, `vocabulary.json` and what is spelled into an existing folder."""
         save_array(folder / "ids.npy", self.ids)
         save_array(folder / "documents.npy", self.documents)
         self.vocabulary.save(folder / "vocabulary.json")
+        if self.spelled is not None:
+            self.spelled.save(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Tokens:
         """Read what `save` wrote; the ids stay on disk, memory-mapped."""
         ids = np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False)
         documents = np.load(folder / "documents.npy", allow_pickle=False)
-        return cls(ids, documents, Vocabulary.load(folder / "vocabulary.json"))
+        return cls(ids, documents, Vocabulary.load(folder / "vocabulary.json"), Spelled.load(folder))
 
 
 def tokens_of(documents: list[list[int]], vocabulary: Vocabulary) -> Tokens:

@@ -43,6 +43,11 @@ class Text:
         return int(self.document_characters.sum())
 
     @cached_property
+    def words(self) -> int:
+        """What white space separates (`str.split()`), in all documents."""
+        return sum(len(self.document(index).split()) for index in range(len(self.starts)))
+
+    @cached_property
     def hash(self) -> str:
         """SHA-256 over every document's bytes and where each begins."""
         digest = hashlib.sha256(repr((self.lines, len(self.starts))).encode())

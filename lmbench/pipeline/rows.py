@@ -24,7 +24,7 @@ from lmbench.pipeline.sharing import FITTED, account, costs_of_parts
 from lmbench.progress import Progress, Silent
 from lmbench.record import Row, finite
 from lmbench.runtime import Runtime
-from lmbench.score.measure import Score, measure
+from lmbench.score.measure import Score, measure, with_unknown
 from lmbench.spec import Spec
 
 
@@ -86,7 +86,7 @@ def score_stage(job: Job, ready: Ready, progress: Progress) -> Scored:
     """The test text under the model; its log-probabilities are put into the row's folder too."""
     with machine.PeakMemory(job.device) as memory:
         start = time.perf_counter()
-        log_probs = ready.model.log_probs(job.test, progress)
+        log_probs = with_unknown(ready.model.log_probs(job.test, progress), job.test)
         seconds = time.perf_counter() - start
     store.write_array(ready.home / "log_probs.npy", log_probs)
     return Scored(log_probs, seconds, memory.bytes, _validated(job, ready.model, ready.home))
@@ -95,8 +95,9 @@ def score_stage(job: Job, ready: Ready, progress: Progress) -> Scored:
 def _described(job: Job, spec: Spec, folder: Path, ready: Ready, scored: Scored) -> Row:
     card: ModelCard = ready.model.card
     score = measure(
-        scored.log_probs, job.test, distribution=card.distribution, own_tokens=card.own_tokens, seed=job.plan.seed
-    )
+        scored.log_probs, job.test, distribution=card.distribution, own_tokens=card.own_tokens,
+        words=job.splits.test.words, seed=job.plan.seed,
+    )  # fmt: skip
     peaks = [peak for peak in (ready.fit.peak_memory_bytes, scored.peak_memory_bytes) if peak is not None]
     return Row(
         model=str(spec),

@@ -55,7 +55,7 @@ def _checked(index: SuffixIndex, folder: Path, record: Record, run: Path) -> Suf
 def _hashes_of_parts(index: SuffixIndex, record: Record, run: Path) -> list[str]:
     """Those of the training and of the validation tokens in the text that was indexed."""
     tokenizer = load_tokenizer(run / "tokenizer")
-    vocabulary = replace(tokenizer.vocabulary, lossless=record.card.lossless)
+    vocabulary = replace(tokenizer.vocabulary, lossless=record.card.lossless and tokenizer.vocabulary.lossless)
     both = Tokens(index.text[1:], index.document_starts, vocabulary)
     size = record.card.train.tokens
     return [both.head(size).hash, both.tail(max(0, len(both) - size)).hash]
@@ -83,7 +83,7 @@ def _parts(folder: Path, record: Record, progress: Progress, parts: list[Split])
     cache = Path(plan.cache) if plan.cache else default_cache()
     tokenizer = load_tokenizer(folder / "tokenizer")
     found = [kept(tokenizer, part.hash, plan.lines, cache) for part in parts]
-    tokens = [_as_on_card(part, card.lossless) for part in found if part is not None]
+    tokens = [_as_on_card(part, card.lossless and tokenizer.vocabulary.lossless) for part in found if part is not None]
     if len(tokens) < len(parts):
         tokens = _read_again(plan, folder, progress)[: len(parts)]
     if [part.hash for part in tokens] != [part.tokens_hash for part in parts]:
@@ -95,7 +95,7 @@ def _as_on_card(tokens: Tokens, lossless: bool) -> Tokens:
     """A part that came back as it was, of a text of which another did not: no part then counts as lossless."""
     if tokens.vocabulary.lossless == lossless:
         return tokens
-    return Tokens(tokens.ids, tokens.documents, replace(tokens.vocabulary, lossless=lossless))
+    return replace(tokens, vocabulary=replace(tokens.vocabulary, lossless=lossless))
 
 
 def _read_again(plan: Plan, folder: Path, progress: Progress) -> list[Tokens]:

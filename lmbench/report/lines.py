@@ -131,7 +131,11 @@ def columns_of(lines: list[Line]) -> list[Column]:
             "per byte of text, whatever the tokens",
             [form.fixed(line.bits_per_byte, 3) for line in lines],
         ),
+        Column("unknown", 2, "share of the test tokens whose text is lost", of_rows(_unknown)),
         Column("perplexity", 10, "e to the nats/token", of_rows(lambda row: form.perplexity(row.perplexity))),
+        Column(
+            "per word", 13, "e to the nats/word of the text", of_rows(lambda row: form.perplexity(row.word_perplexity))
+        ),
         Column("size", 5, "n-grams stored or parameters", of_rows(_size)),
         Column("on disk", 8, "the fitted model", of_rows(lambda row: form.size(row.bytes_on_disk))),
         Column("fit", 6, "time to count or to train", of_rows(lambda row: form.seconds(row.fit_seconds))),
@@ -151,6 +155,12 @@ def _nats(line: Line) -> str:
     if line.row is not None and line.row.zero_probability_tokens:
         return "∞"
     return form.fixed(line.nats_per_token, 4)
+
+
+def _unknown(row: Row) -> str:
+    """Of a tokenizer that loses text: the more it loses, the better its figures per token look."""
+    kept = row.bits_per_byte is not None
+    return form.NOTHING if kept or row.unknown_share is None else f"{row.unknown_share:.1%}"
 
 
 def _behind(row: Row) -> str:

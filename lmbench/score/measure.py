@@ -21,7 +21,8 @@ class Score:
 
     `mean_nats` is minus the mean log-score of a model that is not a distribution, whose
     cross-entropy is not defined; `zero_probability_tokens` counts the tokens that the model
-    called impossible: with one of them the cross-entropy is infinite, and is None here.
+    called impossible: with one of them the cross-entropy is infinite, and is None here. `unknown_share`: of the tokens,
+    those that are the unknown one, where there is such a one. `word_perplexity`: e to the nats by word of the text.
     `blocks` says over what the intervals were resampled.
     """
 
@@ -36,6 +37,18 @@ class Score:
     zero_probability_tokens: int = 0
     mean_nats: float | None = None
     blocks: str = ""
+    unknown_share: float | None = None
+    word_perplexity: float | None = None
+
+
+def with_unknown(log_probs: NDArray[np.float64], tokens: Tokens) -> NDArray[np.float64]:
+    """[n] nats: what a model of the ids gives each token, and what the token costs beside its id.
+
+    That is the spelling of an unknown word and the white space before each, where the tokenizer keeps them, or the
+    choice among `unknown_types`: no model of the ids predicts it, so that it is added here, alike for all.
+    """
+    beside = tokens.unknown_log_probs
+    return log_probs if beside is None else log_probs + beside
 
 
 def measure(
@@ -44,14 +57,16 @@ def measure(
     *,
     distribution: bool = True,
     own_tokens: bool = False,
+    words: int | None = None,
     seed: int = 0,
 ) -> Score:
     """The Score of `log_probs` [n] in nats, one for each of `tokens`.
 
     Cross-entropy is -sum(log_probs) / n, documents' end tokens included; bits per character
     and per byte divide the same sum by the length of the text the tokens stand for, and are
-    None where the vocabulary loses text. Of a model with tokens of its own (`own_tokens`) these
-    figures are all there is: none per token. Raises LmbenchError where the array is not one of
+    None where the tokens lose text; so is the perplexity by word, of which the text has `words`
+    (`str.split()`). Of a model with tokens of its own (`own_tokens`) these figures are all there is:
+    none per token. Raises LmbenchError where the array is not one of
     log-probabilities: wrong length, NaN, +inf, or above zero for a distribution.
 
     Worked example: two tokens of probability 1/2 and 1/8 that stand for 4 bytes have
@@ -59,17 +74,19 @@ def measure(
     """
     _check(log_probs, tokens, distribution)
     impossible = int(np.count_nonzero(np.isneginf(log_probs)))
+    unknown = tokens.vocabulary.unknown
+    share = None if unknown is None else float(np.mean(tokens.ids == unknown))
     if impossible:
-        return Score(len(tokens), zero_probability_tokens=impossible)
+        return Score(len(tokens), zero_probability_tokens=impossible, unknown_share=share)
     nats = -log_probs
     total = float(nats.sum())
     blocks = blocks_of(tokens)
     if not distribution:
-        return Score(len(tokens), mean_nats=total / len(tokens))
+        return Score(len(tokens), mean_nats=total / len(tokens), unknown_share=share)
     sums = blocks.sums(nats)
     per_token = total / len(tokens)
-    lossless = tokens.vocabulary.lossless and tokens.bytes > 0
-    lengths = tokens.vocabulary.byte_lengths[tokens.ids] if lossless else None
+    lossless = tokens.lossless and tokens.bytes > 0
+    lengths = tokens.byte_lengths if lossless else None
     bits = None if lengths is None else ratio_interval(sums * BITS, blocks.sums(lengths), seed)
     score = Score(
         tokens=len(tokens),
@@ -77,14 +94,20 @@ def measure(
         bits_per_token=per_token * BITS,
         bits_per_character=total * BITS / tokens.characters if lossless else None,
         bits_per_byte=total * BITS / tokens.bytes if lossless else None,
-        perplexity=math.exp(per_token) if per_token < 700 else None,
+        perplexity=_perplexity(per_token),
         ci95_nats_per_token=ratio_interval(sums, blocks.sums(np.ones(len(tokens))), seed),
         ci95_bits_per_byte=bits,
         blocks=blocks.rule,
+        unknown_share=share,
+        word_perplexity=_perplexity(total / words) if lossless and words else None,
     )
     if not own_tokens:
         return score
     return replace(score, nats_per_token=None, bits_per_token=None, perplexity=None, ci95_nats_per_token=None)
+
+
+def _perplexity(nats: float) -> float | None:
+    return math.exp(nats) if nats < 700 else None
 
 
 def _check(log_probs: NDArray[np.float64], tokens: Tokens, distribution: bool) -> None:

@@ -60,7 +60,7 @@ def paired_difference_per_byte(
     """
     for log_probs, tokens in (first, second):
         _check(log_probs, tokens)
-    if first[1].bytes != second[1].bytes or not (first[1].vocabulary.lossless and second[1].vocabulary.lossless):
+    if first[1].bytes != second[1].bytes or not (first[1].lossless and second[1].lossless):
         raise LmbenchError("the two models read different bytes: bits per byte cannot be compared")
     blocks = blocks_of(first[1])
     ends = _byte_ends(first[1])
@@ -74,7 +74,7 @@ def paired_difference_per_byte(
 
 def _byte_ends(tokens: Tokens) -> NDArray[np.int64]:
     """[n] how many bytes of text end with or before each token."""
-    return np.cumsum(tokens.vocabulary.byte_lengths[tokens.ids])
+    return np.cumsum(tokens.byte_lengths)
 
 
 def _sums_until(

@@ -52,7 +52,7 @@ def encode_splits(
     vocabulary = made[0].vocabulary
     if not all(tokens.vocabulary.lossless for tokens in made):
         vocabulary = replace(vocabulary, lossless=False)
-    train, valid, test = (Tokens(tokens.ids, tokens.documents, vocabulary) for tokens in made)
+    train, valid, test = (replace(tokens, vocabulary=vocabulary) for tokens in made)
     return train, valid, test
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
+from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +16,9 @@ from numpy.typing import NDArray
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.progress import Progress
 from lmbench.tokenizer._pieces import BEFORE_SPACE, batches
+from lmbench.tokenizer._spelling import Gap, Gaps, Speller, Table, divided
 from lmbench.tokenizer.base import STATE, IdsWriter, load_state, save_state, with_end
-from lmbench.tokens import Ids, Tokens, Vocabulary
+from lmbench.tokens import Ids, Spelled, Tokens, Vocabulary
 
 if TYPE_CHECKING:
     from lmbench.corpus.text import Text
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Word"]
 
 _UNKNOWN = "<unk>"
+_MOST_TYPES = 1 << 40
 
 
 class Word:
@@ -30,29 +35,59 @@ class Word:
     The white space itself is lost, so figures per byte cannot be made. A literal `<unk>` in a
     prepared text is the unknown token. Ids: `<unk>`, the words by falling count, the end of text.
 
+    With `unknown=spell` nothing is lost, and words, characters and BPE have one axis: an unknown word costs what its
+    letters do, and every token the white space before it, by models fitted on the training text (`_spelling.py`);
+    see `docs/words.md`. The ids are the same as without.
+
     Args:
-        vocabulary: Keep this many words, the most frequent ones; none: every word of the training text.
+        vocabulary: Keep this many words, the most frequent ones; none: every word of the training text, and with
+            unknown=spell those that it has twice or more.
         lowercase: Fold to lower case first.
+        unknown: What becomes of a word not in the vocabulary: its letters are lost (`token`) or coded (`spell`).
+        unknown_types: As how many types, equally likely, the unknown token counts.
     """
 
     lossless = False
 
-    def __init__(self, vocabulary: int | None = None, lowercase: bool = False) -> None:
+    def __init__(
+        self,
+        vocabulary: int | None = None,
+        lowercase: bool = False,
+        unknown: Literal["token", "spell"] = "token",
+        unknown_types: int = 1,
+    ) -> None:
         if vocabulary is not None and vocabulary < 1:
             raise UsageError(f"word: vocabulary must be at least 1, not {vocabulary}")
+        if not 1 <= unknown_types <= _MOST_TYPES:
+            raise UsageError(f"word: unknown_types must be 1 to {_MOST_TYPES:,}, not {unknown_types}")
+        if unknown == "spell" and (lowercase or unknown_types > 1):
+            other = "lowercase loses the case of letters" if lowercase else "unknown_types says that letters are lost"
+            raise UsageError(f"word: {other}, and unknown=spell loses nothing: leave one of them out")
         self.size = vocabulary
         self.lowercase = lowercase
+        self.unknown: Literal["token", "spell"] = unknown
+        self.unknown_types = unknown_types
+        self._speller, self._gaps = Speller({}), Gaps({})
         self._build([], lines=False)
 
     def _build(self, words: list[str], lines: bool) -> None:
         self._words = words
         self._index = {_UNKNOWN: 0} | {word: index for index, word in enumerate(words, 1)}
         tokens = (_UNKNOWN.encode(), *(word.encode("utf-8") for word in words), b"\n" if lines else b"")
-        self.vocabulary = Vocabulary(tokens, end_of_text=len(tokens) - 1, unknown=0, lossless=False)
+        self.vocabulary = Vocabulary(
+            tokens, end_of_text=len(tokens) - 1, unknown=0, lossless=False, unknown_types=self.unknown_types
+        )
 
     @property
     def hash(self) -> str:
-        return with_end(self.vocabulary, lines=False).hash + ("/lowercase" if self.lowercase else "")
+        known = with_end(self.vocabulary, lines=False).hash + ("/lowercase" if self.lowercase else "")
+        if self.unknown == "token":
+            return known
+        return f"{known}/{hashlib.sha256(json.dumps(self._learnt()).encode()).hexdigest()}"
+
+    def _learnt(self) -> dict[str, Any]:
+        """What the models of spelling and white space were fitted on, as JSON."""
+        return {"spelled": list(self._speller.words.items()), "gaps": [[*k, n] for k, n in self._gaps.counts.items()]}
 
     def _split(self, text: str) -> list[str]:
         return (text.lower() if self.lowercase else text).split()
@@ -63,14 +98,35 @@ class Word:
             for batch in batches(text, BEFORE_SPACE):
                 counts.update(chain.from_iterable(map(self._split, batch.pieces)))
                 task.advance(batch.bytes)
-        del counts[_UNKNOWN]
+        literal = counts.pop(_UNKNOWN, 0)
         if not counts:
             raise LmbenchError("the training text has no words; use another tokenizer, such as char, or a longer text")
         ranked = sorted(counts, key=lambda word: (-counts[word], word))
+        if self.unknown == "spell" and self.size is None:
+            ranked = [word for word in ranked if counts[word] > 1] or ranked
         self._build(ranked[: self.size], text.lines)
+        if self.unknown == "spell":
+            kept = set(self._words)
+            rare = [word for word in counts if word not in kept] or [word for word in counts if counts[word] == 1]
+            spelled = {word: counts[word] for word in rare or ranked}
+            self._speller = Speller(spelled | {_UNKNOWN: literal} if literal else spelled)
+            self._gaps = Gaps(self._count_gaps(text, progress))
         return self
 
+    def _count_gaps(self, text: Text, progress: Progress) -> Counter[Gap]:
+        counts: Counter[Gap] = Counter()
+        with progress.task("counting white space", text.bytes) as task:
+            for batch in batches(text, BEFORE_SPACE):
+                left = ""
+                for piece, last in zip(batch.pieces, batch.last, strict=True):
+                    _, gaps, left = divided(piece, last, left)
+                    counts.update(gaps)
+                task.advance(batch.bytes)
+        return counts
+
     def encode(self, text: Text, out: Path | None, progress: Progress) -> Tokens:
+        if self.unknown == "spell":
+            return self._encode_spelled(text, out, progress)
         vocabulary = with_end(self.vocabulary, text.lines)
         index: dict[str, int] = self._index
         with IdsWriter(out, vocabulary) as writer, progress.task("encoding", text.bytes) as task:
@@ -81,6 +137,28 @@ class Word:
                 writer.write(np.fromiter(ids, vocabulary.dtype, count=int(ends[-1])), ends[np.array(batch.last)])
                 task.advance(batch.bytes)
             return writer.finish()
+
+    def _encode_spelled(self, text: Text, out: Path | None, progress: Progress) -> Tokens:
+        vocabulary = with_end(self.vocabulary, text.lines)
+        spaces, unknown = Table(self._gaps.log_prob), Table(self._speller.log_prob)
+        index, left = self._index, ""
+        with IdsWriter(out, vocabulary) as writer, progress.task("encoding", text.bytes) as task:
+            for batch in batches(text, BEFORE_SPACE):
+                for piece, last in zip(batch.pieces, batch.last, strict=True):
+                    words, gaps, left = divided(piece, last, left)
+                    ids = [index.get(word, 0) for word in words]
+                    spaces.extend(gaps)
+                    unknown.extend((word,) for word, known in zip(words, ids, strict=True) if not known)
+                    writer.write(np.array(ids, dtype=vocabulary.dtype), np.full(int(last), len(ids), dtype=np.int64))
+                task.advance(batch.bytes)
+            spelled = Spelled(
+                spaces.array(), unknown.array(), [(key[1], cost) for key, cost in spaces.costs.items()],
+                [(key[0], cost) for key, cost in unknown.costs.items()],
+            )  # fmt: skip
+            tokens = replace(writer.finish(), spelled=spelled)
+            if out is not None:
+                spelled.save(out)
+            return tokens
 
     def encode_text(self, text: str) -> Ids:
         return np.array([self._index.get(word, 0) for word in self._split(text)], dtype=self.vocabulary.dtype)
@@ -96,15 +174,20 @@ class Word:
         return text
 
     def save(self, folder: Path) -> None:
-        state = {"vocabulary": self.size, "lowercase": self.lowercase, "words": self._words}
-        save_state(folder, "word", state | {"lines": self.vocabulary.lines})
+        state: dict[str, Any] = {"vocabulary": self.size, "lowercase": self.lowercase, "words": self._words}
+        state |= {"lines": self.vocabulary.lines, "unknown": self.unknown, "unknown_types": self.unknown_types}
+        save_state(folder, "word", state | (self._learnt() if self.unknown == "spell" else {}))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         state = load_state(folder)
         try:
-            tokenizer = cls(state["vocabulary"], state["lowercase"])
+            unknown, types = state.get("unknown", "token"), state.get("unknown_types", 1)
+            tokenizer = cls(state["vocabulary"], state["lowercase"], unknown, types)
             tokenizer._build(state["words"], bool(state["lines"]))
-        except (KeyError, TypeError, AttributeError) as error:
+            if unknown == "spell":
+                tokenizer._speller = Speller({str(word): int(count) for word, count in state["spelled"]})
+                tokenizer._gaps = Gaps({(str(a), str(gap), str(b)): int(count) for a, gap, b, count in state["gaps"]})
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise LmbenchError(f"{folder / STATE}: is not a saved word tokenizer ({error})") from None
         return tokenizer
