@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +31,7 @@ from lmbench.training.checkpoint import put, tensors_of
 from lmbench.training.device import BATCH
 from lmbench.training.evaluation import (
     carried_log_probs,
+    hidden_states,
     log_probs,
     score,
     scoring,
@@ -198,12 +200,21 @@ class Neural(OfNet[Net]):
 
     def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[V] nats, given the ids of a document so far."""
-        read = np.concatenate([[self.end_of_text], context]).astype(np.int64)
+        hidden = self.state_after(context)
         with scoring(self.net):
-            hidden = self._carried(read) if self.stride is None else self._windowed(read, self.stride)
             logits = self.net.logits(hidden[None])[0].double()
             found: NDArray[np.float64] = (logits - logits.logsumexp(0)).cpu().numpy()
         return found
+
+    def state_after(self, context: NDArray[np.integer[Any]]) -> Tensor:
+        """[C] the vector from which the token after `context`, the ids of a document so far, is predicted."""
+        read = np.concatenate([[self.end_of_text], context]).astype(np.int64)
+        with scoring(self.net):
+            return self._carried(read) if self.stride is None else self._windowed(read, self.stride)
+
+    def states(self, tokens: Tokens) -> Iterator[tuple[int, Tensor]]:
+        """The vector from which each of `tokens` is predicted: (offset, [m, C]), one stretch after the other."""
+        return hidden_states(self.net, tokens, self.stride, self.runtime.device)
 
     def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[q, V] nats, given windows [q, N] out of the middle of documents, their last `row` tokens at most (a net

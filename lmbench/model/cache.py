@@ -63,7 +63,7 @@ class Cache:
         self,
         model: Spec = Spec("ngram"),
         across: Literal["auto", "text", "document"] = "auto",
-        half_lives: list[float] | None = [50, 150, 400, 1500],  # noqa: B006 (never changed)
+        half_lives: list[float] | None = [50, 200, 1000, 5000],  # noqa: B006 (never changed)
         window: int | None = None,
         order: int = 3,
         runtime: Runtime | None = None,

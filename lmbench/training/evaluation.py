@@ -193,6 +193,46 @@ def _carry(
         task.advance(float(length.sum()))
 
 
+def hidden_states(net: Net, tokens: Tokens, stride: int | None, device: str) -> Iterator[tuple[int, Tensor]]:
+    """The vector from which each token is predicted, as `score` has it: (offset, [m, C] on the device), one stretch of
+    the text after the other, each of about as many tokens as a batch has."""
+    if stride is None:
+        assert isinstance(net, Recurrent)
+        yield from _carried_states(net, tokens, device)
+        return
+    windows = slide(tokens, net.row, stride)
+    together = max(1, _TOKENS[device] // int(windows.length.max(initial=1)))
+    for start in range(0, len(windows), together):
+        chosen = np.arange(start, min(start + together, len(windows)))
+        with scoring(net):
+            hidden = net.hidden(_read(tokens, windows, chosen)[0].to(device))
+            new = [
+                hidden[row, windows.skip[window] : windows.length[window]] for row, window in enumerate(chosen.tolist())
+            ]
+            found = torch.cat(new)
+        yield int(windows.first[start] + windows.skip[start]), found
+
+
+def _carried_states(net: Recurrent, tokens: Tokens, device: str) -> Iterator[tuple[int, Tensor]]:
+    """The same with a state carried: neighbouring documents side by side, a longer one than a batch piece by piece."""
+    sizes, limit, start = tokens.ends - tokens.documents, _TOKENS[device], 0
+    while start < len(sizes):
+        end = start + 1
+        while end < len(sizes) and (end + 1 - start) * int(sizes[start : end + 1].max()) <= limit:
+            end += 1
+        group = np.arange(start, end)
+        state = net.start(len(group))
+        for at in range(0, int(sizes[group].max()), limit):
+            first, length = tokens.documents[group] + at, np.minimum(sizes[group] - at, limit)
+            windows = Windows(first, length, np.zeros_like(first), np.full(len(group), at == 0))
+            with scoring(net):
+                ids = _read(tokens, windows, np.arange(len(group)))[0]
+                hidden, state = net.run(ids.to(device), state)
+                found = torch.cat([hidden[row, :size] for row, size in enumerate(length.tolist())])
+            yield int(first[0]), found
+        start = end
+
+
 @contextmanager
 def scoring(net: Net) -> Iterator[None]:
     """Without gradients, dropout, or reduced precision (cuDNN's recurrent kernels multiply in TF32 unless they are told

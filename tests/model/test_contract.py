@@ -24,6 +24,7 @@ SPECS = {
     "arpa": f"arpa('{Path(__file__).with_name('letters.arpa')}')",
     "mixture": "mixture(models=[ngram(order=2), ngram(order=4, smoothing=witten_bell)])",
     "pretrained": "pretrained(TINY_GPT2)",
+    "neural_cache": "neural_cache(model=lstm(layers=1, width=16), window=10, across=text)",
 }
 ALSO = ["ngram(order=1)", "ngram(order=7, smoothing=additive)", "ngram(order=3, smoothing=maximum_likelihood)"]
 ALSO += [
@@ -37,6 +38,7 @@ ALSO += ["ngram(order=4, storage=float32)", "ngram(order=4, storage=quantized)",
 ALSO += ["cache(model=ngram(order=2), half_lives=none, window=5, order=4)", "cache(across=text, order=4, window=20)"]
 ALSO += ["mixture(models=[cache, uniform], buckets=position)", "cache(model=cache(across=text), half_lives=[2])"]
 ALSO += ["mixture(models=[cache(across=text), ngram], buckets=match)"]
+ALSO += [f"neural_cache(model=transformer({NET}, heads=2), across=document)", "cache(model=feedforward(width=8))"]
 ALSO += ["pretrained(TINY_LLAMA, mode=finetune, train=lora, steps=2)", "pretrained(TINY_LLAMA, mode=scratch, steps=2)"]
 EVERY = [SPECS.get(name, name) for name in models.names] + ALSO
 
