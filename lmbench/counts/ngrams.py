@@ -54,6 +54,7 @@ class NgramCounts:
         self.order = order
         self.end_of_text = tokens.vocabulary.end_of_text
         self.vocabulary_size = len(tokens.vocabulary)
+        self.unknown, self.unknown_types = tokens.vocabulary.unknown, tokens.vocabulary.unknown_types
         if len(tokens) > MOST_TOKENS:
             raise LmbenchError(
                 f"ngram: a text of {len(tokens):,} tokens; {MOST_TOKENS:,} can be counted: give less text"
@@ -94,6 +95,15 @@ class NgramCounts:
     def __len__(self) -> int:
         """Distinct n-grams of all orders; of order 1, the tokens that occur."""
         return int((self.raw[0] > 0).sum()) + sum(len(raw) for raw in self.raw[1:])
+
+    @property
+    def types(self) -> Tensor:
+        """[V] float64: as how many types each token counts where all types are equally likely: 1, but for the unknown
+        token its `unknown_types`."""
+        types = torch.ones(self.vocabulary_size, dtype=torch.float64, device=self.device)
+        if self.unknown is not None:
+            types[self.unknown] = self.unknown_types
+        return types
 
     def adjusted(self, order: int) -> Tensor:
         """[m] int32: what Kneser-Ney counts: `raw` at the highest order, `continuation` below it."""

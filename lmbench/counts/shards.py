@@ -62,6 +62,7 @@ class ShardedCounts(NgramCounts):
         self.order = order
         self.end_of_text = tokens.vocabulary.end_of_text
         self.vocabulary_size = len(tokens.vocabulary)
+        self.unknown, self.unknown_types = tokens.vocabulary.unknown, tokens.vocabulary.unknown_types
         self.kept = None
         self.scratch = Scratch("counting on disk")
         with self.scratch.writing():

@@ -23,15 +23,16 @@ class Observed:
     `seen`: [n, v] the (adjusted) count of the n-gram that ends there, 0 where it is new.
     `sums`: [n, 4, v] of its context: the sum of its continuations' counts, and how many
     of them are 1, 2, and 3 or more; all 0 where the context is new.
+    `base`: [v] float64, what each has where all types are equally likely.
     """
 
     seen: Tensor
     sums: Tensor
-    vocabulary_size: int
+    base: Tensor
 
     def log_likelihood(self, discounts: Tensor) -> Tensor:
         """Mean ln p of the tokens under interpolated discounts [n, 3]; differentiable."""
-        probs = torch.full((self.seen.shape[1],), 1.0 / self.vocabulary_size, dtype=torch.float64)
+        probs = self.base
         zero = torch.zeros(1, dtype=torch.float64)
         for seen, (total, *numbers), row in zip(self.seen, self.sums, discounts, strict=True):
             table = torch.cat([zero, row])
@@ -95,4 +96,5 @@ def observe(counts: NgramCounts, amounts: list[Tensor], valid: Tokens) -> Observ
         seen[order - 1, -len(node) :] = torch.where(node >= 0, amounts[order - 1][node.clamp(min=0)], 0)
         for row, value in enumerate((found.total, found.one, found.two, found.more)):
             sums[order - 1, row, -len(node) :] = torch.where(context >= 0, value[context.clamp(min=0)], 0)
-    return Observed(seen, sums, counts.vocabulary_size)
+    types = counts.types
+    return Observed(seen, sums, (types / types.sum())[text[1:].long()])

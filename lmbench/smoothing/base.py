@@ -78,11 +78,13 @@ def interpolate(
 ) -> BackoffModel:
     """The back-off model of p(w | h) = (c(hw) - D) / divisor(h) + gamma(h) p(w | h'); `base`: below order 1, None: 1/V.
 
+    V counts the unknown token as its `unknown_types`, which is what lmplz does with --vocab_pad: 1/V for all others.
+
     A context without continuations gives everything: the caller sets its gamma to 1.
     """
     trie = counts.trie
-    below = 1.0 / counts.vocabulary_size if base is None else base
-    lower = torch.tensor([below], dtype=torch.float64, device=counts.device)
+    types = counts.types
+    lower = types / types.sum() if base is None else torch.full_like(types, base)
     columns: list[Tensor] = []
     with progress.task("probabilities", sum(len(order.amounts) for order in orders)) as task:
         for k, order in enumerate(orders, 1):
@@ -109,11 +111,11 @@ def _fill_in(
     task: Task,
     part: slice,
 ) -> None:
-    """Probabilities of one chunk of the k-grams; `lower`: those of the order below, one for all below order 1."""
+    """Probabilities of one chunk of the k-grams; `lower`: those of the order below."""
     amounts = order.amounts[part]
     kept = amounts - discounts.index_select(0, amounts.clamp(max=3))
     if k == 1:
-        probs[part] = kept / order.divisors + order.gammas * lower
+        probs[part] = kept / order.divisors + order.gammas * lower[part]
     else:
         context = counts.trie.parents(k, part)
         below = lower.index_select(0, counts.suffixes(k, part))
@@ -233,7 +235,7 @@ def fixed_order(counts: NgramCounts, alpha: float, progress: Progress) -> Backof
     In the form of a back-off model: the lower orders, uniform, only pass on what the
     highest leaves. A document's beginning is a shorter context, and as much one as any.
     """
-    size = counts.vocabulary_size
+    size = counts.types.sum()
     orders = []
     for order, amounts in enumerate(counts.raw, 1):
         sums = context_sums(counts.trie, order, amounts)

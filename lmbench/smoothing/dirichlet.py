@@ -55,7 +55,7 @@ class Dirichlet:
 
 
 def _log_likelihood(observed: Observed, strengths: Tensor) -> Tensor:
-    probs = torch.full((observed.seen.shape[1],), 1.0 / observed.vocabulary_size, dtype=torch.float64)
+    probs = observed.base
     for seen, sums, strength in zip(observed.seen, observed.sums, strengths, strict=True):
         total = sums[0]
         probs = torch.where(total > 0, (seen + strength * probs) / (total + strength), probs)

@@ -110,8 +110,10 @@ class GoodTuring:
                 table = torch.tensor([1.0, *row, 1.0], dtype=torch.float64, device=counts.device)
                 kept = amounts * table[amounts.clamp(max=len(row) + 1)]
                 if order == 1:
-                    unseen = counts.vocabulary_size - types
-                    probs = torch.where(amounts > 0, kept / divisor, left / divisor / unseen.clamp(min=1))
+                    unseen = torch.where(amounts > 0, 0.0, counts.types)
+                    probs = torch.where(
+                        amounts > 0, kept / divisor, left / divisor * unseen / unseen.sum().clamp(min=1)
+                    )
                 else:
                     context = trie.parents(order, slice(0, len(amounts)))
                     probs = kept / divisor[context]

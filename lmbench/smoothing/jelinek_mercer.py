@@ -38,7 +38,7 @@ class JelinekMercer:
         observed = observe(counts, counts.raw, valid.head(TUNING_TOKENS))
         total = observed.sums[:, 0]
         relative = observed.seen.double() / total.clamp(min=1)
-        weights = interpolation_weights(relative.numpy(), total.numpy(), 1.0 / observed.vocabulary_size)
+        weights = interpolation_weights(relative.numpy(), total.numpy(), observed.base.numpy())
         return Choice({"weights": weights.tolist()})
 
     def estimate(self, counts: NgramCounts, settings: Settings, progress: Progress) -> BackoffModel:
