@@ -162,6 +162,18 @@ def window_log_probs(model: Model, windows: NDArray[np.integer[Any]]) -> NDArray
 
 
 @runtime_checkable
+class Knowing(Protocol):
+    """A model that can say how much it knows of a context, before the token after it is known."""
+
+    def context_features(self, ids: Context) -> NDArray[np.float64]:
+        """[n + 1, f]: what it knows of the context before each id, and after the last; the last `CONTEXT_REACH` tokens
+        of the context decide. `ids` begin with a document; each document ends with its end of text."""
+
+
+CONTEXT_REACH = 160  # tokens; more than the longest context that an n-gram model counts, or a suffix model tells apart
+
+
+@runtime_checkable
 class Refittable(Protocol):
     """A model that can keep its chosen settings and count anew on more text (train + valid)."""
 

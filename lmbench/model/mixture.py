@@ -18,6 +18,8 @@ from lmbench.model._components import (
     refit_component,
     save_component,
 )
+from lmbench.model._context_gate import ContextGate, Features
+from lmbench.model._gate import Floats
 from lmbench.model.base import Context, Model, ModelCard, next_log_probs, read_json, whole
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
@@ -30,6 +32,7 @@ _ROUNDS = 500
 _PRIOR = 5.0  # tokens' worth of the weights over all buckets that each bucket starts with
 _LEAST = 1e-6
 _TUNING_TOKENS = 1_000_000
+_GATE_TOKENS = 200_000
 
 
 class Mixture:
@@ -38,31 +41,39 @@ class Mixture:
     Jelinek & Mercer 1980; the weights maximise the likelihood of the validation text. They may
     depend on the context by buckets, each of which has its own: `position`, the place in the
     document by powers of two, or `match`, the longest context that the n-gram model of highest
-    order has met, and its back-off weight. Settings that the models themselves choose on validation
+    order has met, and its back-off weight. Or they come from a gate: the softmax of a linear function of what the
+    models know of the context (how long a one they have seen, how often, with how many continuations, how sure they
+    are), at the maximum of the same likelihood. Settings that the models themselves choose on validation
     are chosen before. Where counts are taken anew on more text, the weights stay.
     Worked example: weights 0.75 and 0.25, probabilities 0.1 and 0.5: 0.75 * 0.1 + 0.25 * 0.5 = 0.2.
 
     Args:
         models: the models, two or more: mixture(ngram(order=3), transformer)
         buckets: what the weights depend on; none: nothing; auto: match where there is an n-gram
+        gate: linear: weights by a gate in place of buckets; auto: where it predicts both halves of the validation text
+            better than buckets do, each time fitted on the other half; none: buckets
     """
 
     def __init__(
         self,
         models: list[Spec],
         buckets: Literal["auto", "position", "match"] | None = "auto",
+        gate: Literal["auto", "linear"] | None = "auto",
         runtime: Runtime | None = None,
     ) -> None:
         if len(models) < 2:
             raise UsageError("mixture: models must be two or more, e.g. mixture(ngram(order=3), ngram(order=5))")
         self.specs = models
         self.kind = buckets
+        self.gate_option = gate
+        self.gate: ContextGate | None = None
         self.runtime = runtime or Runtime()
         self.components: list[Model] = [
             make_component(spec, str(number), self.runtime) for number, spec in enumerate(models)
         ]
         self.weights = np.full((1, len(models)), 1 / len(models))
         self.card = ModelCard()
+        self.gains: tuple[float, float] | None = None
         self._buckets: Buckets | None = None
 
     @property
@@ -83,12 +94,27 @@ class Mixture:
         sample = valid.head(_TUNING_TOKENS)
         if len(sample):
             scores = np.stack([component.log_probs(sample, progress) for component in self.components], axis=1)
-            self.weights = mixture_weights(scores, self.buckets.of(sample), len(self.buckets))
+            places = self.buckets.of(sample)
+            self.weights = mixture_weights(scores, places, len(self.buckets))
+            self._choose_gate(sample.head(_GATE_TOKENS), scores[:_GATE_TOKENS], places[:_GATE_TOKENS])
         else:
             self.weights = np.full((len(self.buckets), len(self.specs)), 1 / len(self.specs))
             notes.append("mixture weights are equal: there is no validation text for EM")
         self._describe(notes)
         return self
+
+    def _choose_gate(self, sample: Tokens, scores: Floats, places: NDArray[np.int64]) -> None:
+        """Fit a gate where it is asked for, or gains on both halves of the sample."""
+        self.gate, self.gains = None, None
+        features = Features(self.components)
+        if self.gate_option is None or (self.gate_option == "auto" and not features.knowing):
+            return
+        known = features.of(sample)
+        if self.gate_option == "auto":
+            self.gains = held_out_gains(known, scores, places, len(self.buckets))
+            if min(self.gains) <= 0:
+                return
+        self.gate = ContextGate.fit(known, scores, _weights_of_all(scores))
 
     def _describe(self, notes: list[str]) -> None:
         cards = [component.card for component in self.components]
@@ -108,6 +134,8 @@ class Mixture:
             stride=max(strides, default=None),
             training={
                 "buckets": self.buckets.kind,
+                "gate": "none" if self.gate is None else "linear",
+                "gate_gains": None if self.gains is None else list(self.gains),
                 "weights": self.weights.tolist() if len(self.weights) > 1 else self.weights[0].tolist(),
                 "models": [{"model": str(s), **card.training} for s, card in zip(self.specs, cards, strict=True)],
             },
@@ -130,17 +158,32 @@ class Mixture:
         self._describe([f"not fitted anew on train and validation: {', '.join(before)}"] if before else [])
 
     def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
-        log_weights = np.log(self.weights)[self.buckets.of(tokens)]
+        log_weights = self._log_weights(tokens)
         total = np.full(len(tokens), -np.inf)
         for number, component in enumerate(self.components):
             total = np.logaddexp(total, log_weights[:, number] + component.log_probs(tokens, progress))
         return total
 
+    def _log_weights(self, tokens: Tokens) -> Floats:
+        """[n, m] nats."""
+        if self.gate is not None:
+            return self.gate.log_weights(Features(self.components).of(tokens))
+        found: Floats = np.log(self.weights)[self.buckets.of(tokens)]
+        return found
+
+    def _log_weights_after(self, context: Context) -> Floats:
+        """[m] nats."""
+        if self.gate is not None:
+            after: Floats = self.gate.log_weights(Features(self.components).after(context))[0]
+            return after
+        found: Floats = np.log(self.weights)[self.buckets.after(context)]
+        return found
+
     def next_log_probs(self, context: Context) -> NDArray[np.float64]:
         return self.next_log_probs_after(context[:0], context)
 
     def next_log_probs_after(self, history: Context, context: Context) -> NDArray[np.float64]:
-        log_weights = np.log(self.weights)[self.buckets.after(context)]
+        log_weights = self._log_weights_after(context)
         scores = np.stack([next_log_probs(component, history, context) for component in self.components], axis=1)
         total: NDArray[np.float64] = np.logaddexp.reduce(scores + log_weights, axis=1)
         return total
@@ -152,6 +195,7 @@ class Mixture:
             "models": [str(spec) for spec in self.specs],
             "buckets": self.buckets.kind,
             "weights": self.weights.tolist(),
+            "gate": None if self.gate is None else self.gate.json(),
         }
         (folder / "mixture.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
         self.card.save(folder / "card.json")
@@ -171,8 +215,33 @@ class Mixture:
             fitted.weights = np.array(state["weights"], dtype=np.float64)
             if fitted.weights.shape != (len(fitted.buckets), len(loaded)):
                 raise ValueError(f"weights of shape {fitted.weights.shape}")
+            fitted.gate_option, fitted.gate, fitted.gains = None, None, None
+            if state["gate"] is not None:
+                size = Features(fitted.components).after(np.zeros(0, np.int64)).shape[1]
+                fitted.gate = ContextGate.of(state["gate"], size, len(loaded))
         fitted.card = ModelCard.load(folder / "card.json")
         return fitted
+
+
+def held_out_gains(features: Floats, log_probs: Floats, buckets: NDArray[np.int64], count: int) -> tuple[float, float]:
+    """Nats per token that a gate gains over weights by buckets on the first and on the second half of n tokens, both
+    fitted on the other half. `features`: [n, f]; `log_probs`: [n, m]; `buckets`: [n], below `count`."""
+    middle = len(log_probs) // 2
+    first, second = slice(0, middle), slice(middle, len(log_probs))
+    found = []
+    for seen, unseen in ((second, first), (first, second)):
+        gate = ContextGate.fit(features[seen], log_probs[seen], _weights_of_all(log_probs[seen]))
+        gated = gate.log_weights(features[unseen]) + log_probs[unseen]
+        plain = np.log(mixture_weights(log_probs[seen], buckets[seen], count))[buckets[unseen]] + log_probs[unseen]
+        gain = np.logaddexp.reduce(gated, axis=1) - np.logaddexp.reduce(plain, axis=1)
+        found.append(float(np.nan_to_num(gain).mean()) if len(gain) else 0.0)
+    return found[0], found[1]
+
+
+def _weights_of_all(log_probs: Floats) -> Floats:
+    """[m] the weights that do not depend on the context."""
+    found: Floats = mixture_weights(log_probs, np.zeros(len(log_probs), dtype=np.int64), 1)[0]
+    return found
 
 
 def mixture_weights(log_probs: NDArray[np.float64], buckets: NDArray[np.int64], count: int) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.counts.backoff import BackoffModel, Storage
+from lmbench.counts.contexts import Sureness, context_features
 from lmbench.counts.ngrams import MAX_ORDER, NgramCounts
 from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.pruning import count_masks, relative_entropy_pruned, thresholds
@@ -74,6 +75,7 @@ class Ngram:
         self.card = ModelCard(context=order - 1)
         self._notes: list[str] = []
         self._model: BackoffModel | None = None
+        self._sureness: Sureness | None = None
 
     @property
     def model(self) -> BackoffModel:
@@ -117,7 +119,7 @@ class Ngram:
         if self.entropy_prune:
             model = relative_entropy_pruned(model, counts, self.entropy_prune)
         model.suffix_closed = not self.entropy_prune  # an n-gram's counts are no more than those of its parts
-        self._model = model.stored_as(self.storage)
+        self._model, self._sureness = model.stored_as(self.storage), None
         occurring = int((counts.raw[0] > 0).sum())
         self.card.stored_ngrams = occurring + sum(model.trie.size(order) for order in range(2, model.order + 1))
         self.card.training["tokens"] = int(counts.raw[0].sum())
@@ -132,6 +134,14 @@ class Ngram:
 
     def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         return self.model.next(context)
+
+    def context_features(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """[n + 1, order + 4]: the length of the longest stored context, a column each, and what
+        `counts.contexts.context_features` says of it."""
+        if self._sureness is None:
+            self._sureness = Sureness.of(self.model)
+        lengths, known = context_features(self.model, self._sureness, ids)
+        return np.concatenate([np.eye(self.order)[lengths], known], axis=1)
 
     def save(self, folder: Path) -> None:
         self.model.save(folder / "ngrams.safetensors")

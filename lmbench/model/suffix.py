@@ -144,6 +144,19 @@ class Suffix:
         with coarse_threads():
             return distribution(self.index, document, self._rule, self.depth).log().numpy()
 
+    def context_features(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """[n + 1, depth + 3]: the length of the longest suffix seen, up to `depth`, a column each; ln of how often it
+        was seen, and of how many types were seen after it."""
+        lengths = np.zeros(len(ids) + 1, dtype=np.int64)
+        known = np.zeros((len(ids) + 1, 2))
+        with coarse_threads():
+            for level, seen in observed(self.index, self._matches(np.append(ids, self.index.end_of_text))):
+                if not isinstance(level.depth, int):
+                    break
+                lengths[level.positions - 1] = level.depth
+                known[level.positions - 1] = torch.stack([seen.total, seen.types], 1).log().numpy()
+        return np.concatenate([np.eye(self.depth + 1)[lengths], known], axis=1)
+
     def save(self, folder: Path) -> None:
         (folder / "index").mkdir()
         self.index.save(folder / "index")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from small_texts import alphabet
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
 from lmbench.model._buckets import Buckets
-from lmbench.model.mixture import Mixture, mixture_weights
+from lmbench.model._context_gate import Features
+from lmbench.model.mixture import Mixture, held_out_gains, mixture_weights
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.tokens import Tokens, tokens_of
@@ -145,4 +147,81 @@ def test_damage_is_named(tmp_path: Path) -> None:
     path = tmp_path / "mixture.json"
     path.write_text(path.read_text(encoding="utf-8").replace("[", "[[", 1), encoding="utf-8")
     with pytest.raises(LmbenchError, match=r"mixture.json: not a whole saved mixture"):
+        Mixture.load(tmp_path)
+
+
+def gated(models: str, option: str = "linear", valid: Tokens = VALID) -> Mixture:
+    return fitted(f"mixture(models=[{models}], gate={option})", valid)
+
+
+@pytest.mark.parametrize("models", ["ngram(order=1), ngram(order=4)", "suffix(smoothing=pitman_yor, depth=3), uniform"])
+def test_a_gate_is_the_same_whichever_way_it_is_asked(models: str) -> None:
+    """At every place, across documents and beyond what the gate looks at; and the weighted sum is a distribution."""
+    model = gated(models)
+    assert model.gate is not None
+    asked = tokens_of([TEST.ids[:30].tolist(), [], [4, 4, 4], text(4, 190).ids[:180].tolist()], VOCABULARY)
+    together = model.log_probs(asked, Silent())
+    for place in (0, 1, 17, 30, 31, 32, 34, 36, 40, 198, len(asked) - 1):
+        document = int(np.searchsorted(asked.documents, place, side="right")) - 1
+        following = model.next_log_probs(asked.ids[asked.documents[document] : place])
+        assert following[asked.ids[place]] == pytest.approx(together[place], abs=1e-9)
+        assert np.logaddexp.reduce(following) == pytest.approx(0, abs=1e-9)
+
+
+def test_what_the_gate_reads_does_not_know_the_token() -> None:
+    components = [models.make("ngram(order=3)"), models.make("suffix(smoothing=pitman_yor)")]
+    for component in components:
+        component.fit(TRAIN.head(200), VALID, Silent())
+    asked, changed = TEST.head(60), TEST.ids[:60].copy()
+    changed[30:] = (changed[30:] + 1) % 5
+    after = Features(components).of(Tokens(changed, asked.documents, VOCABULARY))
+    assert np.array_equal(Features(components).of(asked)[:31], after[:31])
+
+
+def test_a_gate_is_kept_only_where_both_halves_gain(tmp_path: Path) -> None:
+    """Two experts, each right after its own letter: no fixed weights do for both, and nothing is gained by knowing
+    a context where every context is alike."""
+    model = gated("ngram(order=1), ngram(order=2), ngram(order=4)", "auto", text(5, 4000))
+    features, scores, places = halves(model, text(5, 4000))
+    gains = held_out_gains(features, scores, places, len(model.buckets))
+    assert (model.gate is not None) == (min(gains) > 0)
+    rng = np.random.default_rng(0)
+    turn = rng.integers(0, 2, 2000)
+    right, wrong = np.log([0.9, 0.1])
+    experts = np.where(turn[:, None] == np.arange(2), right, wrong)
+    one = np.zeros(2000, dtype=np.int64)
+    assert min(held_out_gains(turn[:, None].astype(float), experts, one, 1)) > 0.3  # 0.9 against 0.5: ln 1.8 = 0.59
+    assert max(held_out_gains(rng.normal(size=(2000, 3)), experts, one, 1)) < 0.005
+    model.save(tmp_path)
+    assert np.array_equal(Mixture.load(tmp_path).log_probs(TEST, Silent()), model.log_probs(TEST, Silent()))
+
+
+def halves(model: Mixture, valid: Tokens) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    scores = np.stack([component.log_probs(valid, Silent()) for component in model.components], axis=1)
+    return Features(model.components).of(valid), scores, model.buckets.of(valid)
+
+
+def test_the_gate_of_most_likelihood_is_no_worse_than_any_model_on_validation() -> None:
+    model = gated("ngram(order=1), ngram(order=3), ngram(order=5)")
+    assert nats(model, VALID) < min(nats(component, VALID) for component in model.components) + 1e-4
+
+
+def test_sureness_by_hand() -> None:
+    """After a: b twice, c once. Maximum likelihood: 2/3 and 1/3, nothing else; ln b is the logarithm of nothing."""
+    counted = tokens_of([[0, 1, 0, 1, 0, 2]], VOCABULARY)
+    model = models.make("ngram(order=2, smoothing=maximum_likelihood)").fit(counted, counted, Silent())
+    found = model.context_features(np.array([0]))[1]
+    entropy = -(2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3))
+    assert found[:2].tolist() == [0, 1]
+    assert found[3:] == pytest.approx([np.log(3), np.log(2 / 3), entropy])
+
+
+def test_a_damaged_gate_is_named(tmp_path: Path) -> None:
+    model = gated("ngram(order=2), ngram(order=3)")
+    model.save(tmp_path)
+    path = tmp_path / "mixture.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["gate"]["scale"].pop()
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(LmbenchError, match=r"mixture.json: not a whole saved mixture .*gate of shapes"):
         Mixture.load(tmp_path)
