@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from lmbench.errors import UsageError
+from lmbench.invocation import install
 from lmbench.spec import FIRST, Spec, Value, parse
 
 _SHARED = ("__init__", "base")  # files of a registry's folder that are no plug-ins, beside those that begin with _
@@ -229,7 +230,8 @@ class Registry:
         try:
             return getattr(importlib.import_module(plugin.module), plugin.export)
         except ImportError as error:
-            raise UsageError(f"{self.kind} {name!r} cannot be loaded: {error}") from error
+            hint = f"; install it with: {install(error.name.split('.')[0])}" if error.name else ""
+            raise UsageError(f"{self.kind} {name!r} cannot be loaded: {error}{hint}") from error
 
     def make(self, spec: Spec | str, **supplied: Any) -> Any:
         """The plug-in of `spec`, called with its options; `supplied` reaches the parameters it declares."""

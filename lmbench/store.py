@@ -28,7 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from lmbench import written
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.invocation import command
 from lmbench.record import Record, Row, first_fault
 from lmbench.spec import Spec, parse
 
@@ -48,6 +50,7 @@ def atomic(path: Path) -> Iterator[IO[bytes]]:
             handle.flush()
             os.fsync(handle.fileno())
         part.replace(path)
+        written.note(path)
     except BaseException as error:
         with suppress(OSError):  # its folder may be missing, or be no folder
             part.unlink(missing_ok=True)
@@ -136,7 +139,7 @@ def find_run(name: str, out: Path) -> Path:
     if len(runs) == 1:
         return runs[0]
     if not found:
-        raise UsageError(f"there is no run {name!r}: {out} holds none; make one with: lmbench run")
+        raise UsageError(f"there is no run {name!r}: {out} holds none; make one with: {command('run', out=out)}")
     shown = ", ".join(run.name for run in (runs or found)[-8:])
     problem = f"{name!r} fits {len(runs)} runs" if runs else f"there is no run {name!r} in {out}"
     raise UsageError(f"{problem}; choose one of: {shown} (or `latest`)")

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lmbench import written
 from lmbench.errors import LmbenchError
 
 _DEBUG = inspect.Parameter(
@@ -26,6 +27,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(*args: Any, debug: bool, **kwargs: Any) -> None:
+        written.forget()
         try:
             command(*args, **kwargs)
             sys.stdout.flush()
@@ -53,7 +55,7 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, LmbenchError):
         return " ".join(str(error).split("\n"))
     if isinstance(error, KeyboardInterrupt):
-        return str(error) or "interrupted; no file was written"
+        return str(error) or f"interrupted; {written.summary()}"
     from lmbench.machine import disk_full, out_of_memory, reason
 
     if out_of_memory(error):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import json
 import sys
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
 
+from lmbench.invocation import install
 from lmbench.registry import Option, Plugin, Registry
 
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Only this one, with all that is said of it.")]
@@ -32,7 +34,9 @@ def show(registry: Registry, name: str | None, as_json: bool) -> None:
         if plugin.options:
             console.print(_options(plugin.options))
         if plugin.requires:
-            console.print(_indented(f"needs {', '.join(plugin.requires)}", 2))
+            missing = [package for package in plugin.requires if find_spec(package) is None]
+            how = f": {install(*missing)}" if missing else ""
+            console.print(_indented(f"needs {', '.join(plugin.requires)}{how}", 2))
         if plugin is not found[-1]:
             console.print()
     if not name:

@@ -67,7 +67,12 @@ UnitTokenizer = Annotated[
 ]
 
 # of a run
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run: its folder, a unique part of its name, or latest.")]
+RunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run: its folder, a unique part of its name, or latest, which may be left out."
+    ),
+]
 RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds the runs.")]
 
 # of the machine and the output

@@ -19,7 +19,8 @@ PANEL = "Look at a run"
 
 
 def compare(
-    run: RunName,
+    *,
+    run: RunName = "latest",
     first: Annotated[
         str, typer.Argument(metavar="MODEL", help="A model of the run: its spec, a unique part of it, or best.")
     ],

@@ -21,7 +21,8 @@ PANEL = "Look at a run"
 
 
 def count(
-    run: RunName,
+    *,
+    run: RunName = "latest",
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The phrase to count.")],
     top: Annotated[int, typer.Option(min=0, help="How many of the tokens that follow it.")] = 10,
     examples: Annotated[int, typer.Option(min=0, help="How many of the places where it stands.")] = 5,

@@ -21,8 +21,9 @@ class Form(StrEnum):
 
 
 def export(
+    *,
     form: Annotated[Form, typer.Argument(metavar="arpa", help="The form to write: arpa, for KenLM, SRILM and others.")],
-    run: RunName,
+    run: RunName = "latest",
     model: Annotated[
         str,
         typer.Argument(metavar="MODEL", help="An ngram or arpa model of the run: its spec, or a unique part of it."),

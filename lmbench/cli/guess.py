@@ -12,6 +12,7 @@ import typer
 
 from lmbench.cli._options import DecodingErrors, Device, DeviceName, Encoding, Errors, Quiet, SplitRule, TextField
 from lmbench.errors import UsageError
+from lmbench.invocation import command
 
 if TYPE_CHECKING:
     from lmbench.pipeline.guessing import GuessRecord
@@ -180,7 +181,7 @@ def _person(record: GuessRecord, path: Path, enter: bool) -> None:
             screens.play(game, screens.Lines(fold), save)
     except (KeyboardInterrupt, EOFError) as stop:
         found = f"{len(game.letters)} of {len(game.passage)} symbols"
-        typer.echo(f"\nstopped after {found}; go on with: lmbench guess --resume {path}", err=True)
+        typer.echo(f"\nstopped after {found}; go on with: {command('guess', '--resume', path)}", err=True)
         raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 0) from None
     typer.echo(f"\n{screens.verdict(game)}")
     typer.echo(f"kept in {path}", err=True)
@@ -231,6 +232,9 @@ def _compare(paths: list[Path], json: bool) -> None:
     from lmbench.pipeline.guessing import read_guesses
 
     records = [read_guesses(path) for path in paths]
+    for path, record in zip(paths, records, strict=True):
+        if not record.letters:
+            raise UsageError(f"{path}: no symbol is found yet; go on with: {command('guess', '--resume', path)}")
     found = compared(records[0], records[1])
     if json:
         sys.stdout.write(json_.dumps(found.as_json(), ensure_ascii=False, allow_nan=False) + "\n")

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 import lmbench.cli
+from lmbench.cli._command import Command
 from lmbench.cli._guard import guarded
 
 PANELS = ("Run", "Look at a run", "List what there is")
@@ -49,7 +50,8 @@ def make_app() -> typer.Typer:
     for module in commands():
         [export] = module.__all__
         command = getattr(module, export)
-        app.command(export, help=unfolded(command.__doc__), rich_help_panel=module.PANEL)(guarded(command))
+        about = unfolded(command.__doc__)
+        app.command(export, cls=Command, help=about, rich_help_panel=module.PANEL)(guarded(command))
     return app
 
 

@@ -23,7 +23,8 @@ _SHOWN = 72  # characters of a passage
 
 
 def overlap(
-    run: RunName,
+    *,
+    run: RunName = "latest",
     file: Annotated[str, typer.Argument(metavar="FILE", help="The text: a file, a folder, or - for standard input.")],
     encoding: Encoding = None,
     errors: DecodingErrors = Errors.STRICT,

@@ -20,6 +20,7 @@ from lmbench.corpus.reader.base import InPlace, UnreachableError
 from lmbench.corpus.spool import Spools, spooled
 from lmbench.corpus.text import Text, lines_of
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.invocation import typed
 from lmbench.progress import Progress, Silent
 from lmbench.spec import parse
 
@@ -76,7 +77,7 @@ def open_source(
         name, parts, facts = _read(known.source if known else source, reading, cache / "corpus", progress)
     except UnreachableError as error:
         more = f" (see {known.reference})" if known is not None and known.reference else ""
-        raise LmbenchError(f"{error}; fetch it elsewhere{more} and pass its path: lmbench run PATH") from error
+        raise LmbenchError(f"{error}; fetch it elsewhere{more} and pass its path in place of {source!r}") from error
     if not parts["train"].bytes:
         raise LmbenchError(f"{source}: empty; pass a source that has text in it")
     if known is not None and known.hash is not None:
@@ -174,7 +175,7 @@ def _check_hash(text: Text, known: manifests.Manifest) -> None:
 
 def _missing(source: str, path: Path) -> UsageError:
     beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = [str(path.parent / name) for name in difflib.get_close_matches(path.name, beside, n=2)]
+    near = [typed(path.parent / name) for name in difflib.get_close_matches(path.name, beside, n=2)]
     near += difflib.get_close_matches(source, manifests.names(), n=2)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
     folder = f" (there is no folder {str(path.parent)!r})" if not path.parent.is_dir() else ""

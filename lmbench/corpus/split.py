@@ -30,7 +30,14 @@ class Splits:
     refit: bool = False
 
 
-def split(text: Text, fractions: str = "90/5/5", *, valid: Text | None = None, test: Text | None = None) -> Splits:
+def split(
+    text: Text,
+    fractions: str = "90/5/5",
+    *,
+    valid: Text | None = None,
+    test: Text | None = None,
+    name: str = "the text",
+) -> Splits:
     """Cut `text` at fractions of its characters.
 
     "90/5/5": train, validation, test. "90/10": the first 90 % trains and the last 10 % is the
@@ -42,20 +49,19 @@ def split(text: Text, fractions: str = "90/5/5", *, valid: Text | None = None, t
     With "90/10", characters 0 .. int(0.9 n) train: of n = 10 the first 9, of which int(0.85 n) = 8
     are left when the validation part is cut off.
 
-    Raises UsageError for fractions that are none, LmbenchError where a part would have no text.
+    Raises UsageError for fractions that are none, LmbenchError where a part would have no text, which says so of
+    `name`.
     """
-    shares = _shares(fractions)
+    shares = shares_of(fractions)
     pair = len(shares) == 2
     refit = pair and valid is None
     if pair:
         shares = [shares[0] - _VALIDATION, _VALIDATION, shares[1]]
-        if shares[0] <= 0:
-            raise UsageError(f"split {fractions!r}: the training part must be more than {_VALIDATION:.0%}")
     given = {"validation": valid, "test": test}
     missing = [(part, share) for part, share in zip(given, shares[1:], strict=True) if given[part] is None]
     for part, whole in given.items():
         if whole is not None and not whole.bytes:
-            raise LmbenchError(f"the {part} text is empty; pass one that has text in it")
+            raise LmbenchError(f"{name}: the {part} text is empty; pass one that has text in it")
     kept = 1.0 if not missing else 1 - sum(share for _, share in missing)
     bounds = [kept]
     for _, share in missing[:-1]:
@@ -66,19 +72,22 @@ def split(text: Text, fractions: str = "90/5/5", *, valid: Text | None = None, t
     for part, piece in made.items():
         if not piece.bytes:
             raise LmbenchError(
-                f"the {part} split would be empty: the text has {text.characters:,} characters in "
+                f"{name}: the {part} split would be empty: the text has {text.characters:,} characters in "
                 f"{len(text.starts):,} documents; give a longer text, or separate validation and test texts"
             )
     rule = _rule(fractions, [part for part, _ in missing], pair, refit, len(text.starts))
     return Splits(parts[0], valid or made["validation"], test or made["test"], rule, refit)
 
 
-def _shares(fractions: str) -> list[float]:
+def shares_of(fractions: str) -> list[float]:
+    """The shares of "90/5/5" or "90/10". Raises UsageError for what cannot be a --split of any text."""
     if not re.fullmatch(r"\s*\d+(\.\d+)?\s*(/\s*\d+(\.\d+)?\s*){1,2}", fractions):
-        raise UsageError(f"split {fractions!r}: write train/valid/test or train/test in per cent, such as 90/5/5")
+        raise UsageError(f"--split {fractions!r}: write train/valid/test or train/test in per cent, such as 90/5/5")
     numbers = [float(number) for number in fractions.split("/")]
     if abs(sum(numbers) - 100) > 1e-6 or min(numbers) <= 0:
-        raise UsageError(f"split {fractions!r}: the parts must be more than 0 and add up to 100")
+        raise UsageError(f"--split {fractions!r}: the parts must be more than 0 and add up to 100")
+    if len(numbers) == 2 and numbers[0] / 100 <= _VALIDATION:
+        raise UsageError(f"--split {fractions!r}: the training part must be more than {_VALIDATION:.0%}")
     return [number / 100 for number in numbers]
 
 

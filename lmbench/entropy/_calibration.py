@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -70,6 +70,23 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """One estimator on one sample, in bits per symbol; `bits` None and `reason` where it declined."""
+
+    truth: float
+    precision: float
+    kind: str | None
+    bits: float | None
+    interval: tuple[float, float] | None
+    reason: str
+    seconds: float
+
+
+Key = tuple[str, int, int, str]  # source, symbols, seed, estimator
+OnOutcome = Callable[[Key, Outcome], None]
+
+
+@dataclass(frozen=True)
 class _Sample:
     tokens: Tokens
     truth: float
@@ -83,11 +100,14 @@ def calibrate(
     samples: int | Sequence[int] = SAMPLES,
     seed: int = 0,
     progress: Progress | None = None,
+    known: Mapping[Key, Outcome] | None = None,
+    on_outcome: OnOutcome | None = None,
 ) -> list[Calibration]:
     """Every estimator of `specs` on samples of every size from every source, as many as `samples` says.
 
     Sample k is drawn with seed `seed + k`, from a source that this seed decides as well where it
-    has random tables; `size` and `seed` in a source's own SPEC are overruled. Raises UsageError for a
+    has random tables; `size` and `seed` in a source's own SPEC are overruled. What is `known` is not
+    estimated again; `on_outcome` is called with what is new. Raises UsageError for a
     SPEC that names no built-in source or no estimator.
     """
     made: dict[str, Estimator] = {spec: estimators.make(spec) for spec in specs}
@@ -96,33 +116,39 @@ def calibrate(
     with (progress or Silent()).task("calibrating", len(sources) * sum(counts) * len(specs)) as task:
         for source in sources:
             for size, count in zip(sizes, counts, strict=True):
-                outcomes: dict[str, list[_Outcome]] = {spec: [] for spec in specs}
+                outcomes: dict[str, list[Outcome]] = {spec: [] for spec in specs}
                 for index in range(count):
-                    sample = _draw(source, size, seed + index)
+                    sample: _Sample | None = None
                     for spec, estimator in made.items():
                         task.show(f"{spec} on {size:,} symbols of {source}")
-                        outcomes[spec].append(_try(estimator, sample))
+                        key = (source, size, seed + index, spec)
+                        outcome = (known or {}).get(key)
+                        if outcome is None:
+                            sample = sample or _draw(source, size, seed + index)
+                            outcome = _try(estimator, sample)
+                            if on_outcome:
+                                on_outcome(key, outcome)
+                        outcomes[spec].append(outcome)
                         task.advance()
                 results += [_summary(source, spec, size, outcomes[spec]) for spec in specs]
     return results
 
 
-@dataclass(frozen=True)
-class _Outcome:
-    sample: _Sample
-    estimate: Estimate | None
-    reason: str
-    seconds: float
-
-
-def _try(estimator: Estimator, sample: _Sample) -> _Outcome:
+def _try(estimator: Estimator, sample: _Sample) -> Outcome:
     nothing = Tokens(sample.tokens.ids[:0], np.zeros(0, dtype=np.int64), sample.tokens.vocabulary)
     started = time.perf_counter()
+    found: Estimate | None = None
+    reason = ""
     try:
-        estimate, *_ = estimator.estimate(nothing, sample.tokens, Silent())
+        found, *_ = estimator.estimate(nothing, sample.tokens, Silent())
     except LmbenchError as error:
-        return _Outcome(sample, None, str(error), time.perf_counter() - started)
-    return _Outcome(sample, estimate, "", time.perf_counter() - started)
+        reason = str(error)
+    seconds = time.perf_counter() - started
+    if found is None:
+        return Outcome(sample.truth, sample.precision, None, None, None, reason, seconds)
+    return Outcome(
+        sample.truth, sample.precision, found.kind, found.bits_per_character, found.interval, reason, seconds
+    )
 
 
 class _Collector:
@@ -155,31 +181,30 @@ def _draw(source: str, size: int, seed: int) -> _Sample:
     return _Sample(tokens, facts["truth_bits_per_character"], facts.get("truth_precision_bits", 0.0))
 
 
-def _summary(source: str, spec: str, size: int, outcomes: list[_Outcome]) -> Calibration:
+def _summary(source: str, spec: str, size: int, outcomes: list[Outcome]) -> Calibration:
     errors, covered, held = [], [], []
     for outcome in outcomes:
-        estimate, sample = outcome.estimate, outcome.sample
-        if estimate is None or estimate.bits_per_character is None:
+        if outcome.bits is None:
             continue
-        errors.append(estimate.bits_per_character - sample.truth)
-        if estimate.interval is not None:
-            low, high = estimate.interval
-            covered.append(low - sample.precision <= sample.truth <= high + sample.precision)
-        if estimate.kind != "estimate":
-            sign = 1 if estimate.kind == "upper bound" else -1
-            held.append(sign * errors[-1] >= -sample.precision)
+        errors.append(outcome.bits - outcome.truth)
+        if outcome.interval is not None:
+            low, high = outcome.interval
+            covered.append(low - outcome.precision <= outcome.truth <= high + outcome.precision)
+        if outcome.kind != "estimate":
+            sign = 1 if outcome.kind == "upper bound" else -1
+            held.append(sign * errors[-1] >= -outcome.precision)
     return Calibration(
         source=source,
         estimator=spec,
         size=size,
         samples=len(outcomes),
-        truth=float(np.mean([outcome.sample.truth for outcome in outcomes])),
+        truth=float(np.mean([outcome.truth for outcome in outcomes])),
         bias=float(np.mean(errors)) if errors else None,
         spread=float(np.std(errors, ddof=1)) if len(errors) > 1 else None,
         coverage=float(np.mean(covered)) if covered else None,
         intervals=len(covered),
         holds=float(np.mean(held)) if held else None,
-        refused=sum(outcome.estimate is None for outcome in outcomes),
+        refused=sum(outcome.kind is None for outcome in outcomes),
         reason=next((outcome.reason for outcome in outcomes if outcome.reason), ""),
         seconds=float(np.mean([outcome.seconds for outcome in outcomes])),
     )

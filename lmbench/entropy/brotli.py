@@ -7,6 +7,7 @@ from typing import Any, Literal
 from lmbench.entropy._compressor import Code, code_length
 from lmbench.entropy.base import Estimate, Unit
 from lmbench.errors import UsageError
+from lmbench.invocation import install
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -68,5 +69,5 @@ def _brotli() -> Any:
     try:
         import brotli
     except ImportError:
-        raise UsageError("estimator 'brotli' needs the package brotli: pip install lmbench[codec]") from None
+        raise UsageError(f"estimator 'brotli' needs the package brotli: {install('brotli')}") from None
     return brotli

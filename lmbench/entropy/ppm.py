@@ -9,6 +9,7 @@ from lmbench.entropy._compressor import NAMES, Code
 from lmbench.entropy._symbols import text_bytes
 from lmbench.entropy.base import Estimate, Unit
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.invocation import install
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -109,5 +110,5 @@ def _pyppmd() -> Any:
     try:
         import pyppmd
     except ImportError:
-        raise UsageError("estimator 'ppm' needs the package pyppmd: pip install lmbench[codec]") from None
+        raise UsageError(f"estimator 'ppm' needs the package pyppmd: {install('pyppmd')}") from None
     return pyppmd

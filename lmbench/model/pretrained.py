@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.invocation import install
 from lmbench.model._causal import Causal, Continued, freeze, merge
 from lmbench.model._foreign_tokens import Reading, read
 from lmbench.model._hub import load_tokenizer, load_weights, quiet, untrained
@@ -54,7 +55,7 @@ class Pretrained(OfNet[Causal]):
     token do not, and are left out. Not to be confused with the tokenizer `pretrained`, which has any model of ours
     trained on somebody else's tokens.
 
-    Needs `pip install 'lmbench[hub]'`. Weights are read from safetensors alone; no code that comes with a model is
+    Needs the packages of the extra `hub`. Weights are read from safetensors alone; no code that comes with a model is
     run.
 
     Args:
@@ -107,7 +108,7 @@ class Pretrained(OfNet[Causal]):
             raise UsageError("pretrained: head_rate belongs to mode=scratch")
         for package in ("transformers", *(["peft"] if train == "lora" else [])):
             if importlib.util.find_spec(package) is None:
-                raise UsageError(f"pretrained: needs {package}, which is not installed: pip install 'lmbench[hub]'")
+                raise UsageError(f"pretrained: needs {package}, which is not installed: {install(package)}")
         self.name, self.mode, self.part, self.layers, self.rank = name_or_path, mode, train, layers, rank
         self.context, self.end, self.revision = context, end, revision
         rate = RATE["lora" if train == "lora" else mode]

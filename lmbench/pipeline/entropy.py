@@ -14,6 +14,7 @@ from lmbench import store
 from lmbench.corpus.text import Text
 from lmbench.entropy import estimators
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.invocation import install
 from lmbench.pipeline.estimates import estimates_of, truth_of
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
 from lmbench.pipeline.prequential import coded
@@ -118,7 +119,7 @@ def entropy_panel(
     record = _estimated(job, record, progress, on_estimate)
     done = len(record.entropy) + len(record.failures) - before
     if record.status == "interrupted" and (not done or (run is not None and (run / PANEL).exists())):
-        raise Interrupted("interrupted; no file was written")
+        raise Interrupted
     if not record.entropy:
         raise LmbenchError("; ".join(failures_of(record.failures)))
     content = json.dumps([bare.as_json(), card.train.hash, card.test.hash])
@@ -141,7 +142,7 @@ def _usable(plan: Plan) -> tuple[Plan, list[Failure]]:
         missing = [name for name in estimators.describe(spec.name).requires if find_spec(name) is None]
         if missing:
             specs.remove(spec)
-            message = f"needs the package {', '.join(missing)}: pip install lmbench[codec]"
+            message = f"needs the package {', '.join(missing)}: {install(*missing)}"
             refused.append(Failure(spec=str(spec), message=message))
     if not specs:
         raise UsageError("; ".join(f"estimator '{failure.spec}' {failure.message}" for failure in refused))

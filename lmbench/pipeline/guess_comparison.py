@@ -61,7 +61,7 @@ def compared(first: GuessRecord, second: GuessRecord) -> Comparison:
             )
     count = min(len(first.letters), len(second.letters))
     if not count:
-        raise UsageError("one of the two games has no symbol found yet; go on with it: lmbench guess --resume")
+        raise UsageError("one of the two games has no symbol found yet; go on with it")
     games = []
     for record in (first, second):
         game = record.game()

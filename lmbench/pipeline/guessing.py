@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from lmbench import store
 from lmbench.corpus import default_cache, open_source
 from lmbench.corpus.decode import Errors
-from lmbench.corpus.split import split
+from lmbench.corpus.split import shares_of, split
 from lmbench.corpus.text import Text
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.generation.guessing import SHANNON, Game, Letter, composed, reduced
@@ -101,13 +101,15 @@ def opened(
     `start` None: a place drawn by `seed`. The passage is `length` symbols, after up to `context` known ones, within
     one document. Raises UsageError where the text has no such place.
     """
+    if fractions is not None:
+        shares_of(fractions)
     corpus = open_source(
         source, encoding=encoding, errors=errors, text_field=text_field, cache=default_cache(),
         progress=progress or Silent(),
     )  # fmt: skip
     cut = split(
         corpus.text, fractions or (corpus.manifest.split if corpus.manifest else SPLIT),
-        valid=corpus.valid, test=corpus.test,
+        valid=corpus.valid, test=corpus.test, name=source,
     )  # fmt: skip
     alphabet = SHANNON if reduction == "27" else _characters(cut.train, cut.valid, cut.test)
     documents = [_prepared(cut.test.document(index), reduction) for index in range(len(cut.test.starts))]

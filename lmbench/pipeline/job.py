@@ -10,7 +10,7 @@ from typing import Any, Literal
 from lmbench import machine, store
 from lmbench.corpus import Corpus, default_cache, open_source
 from lmbench.corpus import manifest as manifests
-from lmbench.corpus.split import Splits, split
+from lmbench.corpus.split import Splits, shares_of, split
 from lmbench.entropy import estimators
 from lmbench.errors import UsageError
 from lmbench.model import models
@@ -75,8 +75,10 @@ class Plan:
     def specs(self) -> tuple[Spec, list[Spec], list[Spec]]:
         """The tokenizer, the models and the estimators, each once, checked against the registries.
 
-        Raises UsageError for whatever of them cannot be; imports no plug-in.
+        Raises UsageError for whatever of them cannot be, and for a `split` that is none; imports no plug-in.
         """
+        if self.split is not None:
+            shares_of(self.split)
         tokenizer = _parsed(self.tokenizer)
         tokenizers.check(tokenizer)
         chosen = list(dict.fromkeys(_parsed(spec) for spec in self.models))
@@ -159,7 +161,7 @@ def prepare(plan: Plan, progress: Progress) -> Job:
         if path is not None:
             parts[name] = open_source(path, **options).text
     fractions = plan.split or (corpus.manifest.split if corpus.manifest else SPLIT)
-    splits = split(corpus.text, fractions, valid=parts["valid"], test=parts["test"])
+    splits = split(corpus.text, fractions, valid=parts["valid"], test=parts["test"], name=plan.source)
     tokenizer = trained(tokenizer_spec, splits.train, cache, progress)
     train, valid, test = encode_splits(tokenizer, splits, cache, progress)
     return Job(plan, device, corpus, splits, tokenizer_spec, tokenizer, train, valid, test, chosen, estimates, cache)

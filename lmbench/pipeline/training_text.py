@@ -7,7 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from lmbench import store
+from lmbench import store, written
 from lmbench.corpus import default_cache
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.errors import LmbenchError
@@ -117,5 +117,6 @@ def _keep(index: SuffixIndex, folder: Path) -> None:
         part.mkdir()
         index.save(part)
         part.rename(folder)
+        written.note(folder)
     except OSError:
         shutil.rmtree(part, ignore_errors=True)

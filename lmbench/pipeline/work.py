@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from lmbench import machine, store
+from lmbench import invocation, machine, store
 from lmbench.disk import naming
 from lmbench.errors import LmbenchError
 from lmbench.model import models
@@ -154,7 +154,9 @@ def _turn(
 
 def _kept(job: Job, record: Record, folder: Path) -> str:
     count = f"{len(record.rows) + len(coded_models(record))} of {len(job.models)} models"
-    return f"{count} are kept in {folder}; go on with: lmbench run --resume {folder}"
+    if record.status == "complete":
+        return f"all of it is kept in {folder}; show it with: {invocation.command('report', folder)}"
+    return f"{count} are kept in {folder}; go on with: {invocation.command('run', '--resume', folder)}"
 
 
 def _with(record: Record, outcome: Row | list[Entropy] | Failure, folder: Path, on_row: OnRow | None) -> Record:

@@ -113,5 +113,5 @@ def test_too_short_a_text_is_one_line(documents: list[str]) -> None:
 
 
 def test_an_empty_given_text_is_named() -> None:
-    with pytest.raises(LmbenchError, match="the test text is empty"):
+    with pytest.raises(LmbenchError, match=": the test text is empty"):
         split(text_of(["x" * 100]), test=text_of([]))

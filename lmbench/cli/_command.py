@@ -1,0 +1,84 @@
+"""A command as all of lmbench's are: what click leaves open is settled here, once for every command."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from lmbench.errors import UsageError
+from lmbench.invocation import command
+
+_RUN, _LATEST = "run", "latest"  # the argument that may be left out before others, and what then stands for it
+
+
+class Command(TyperCommand):
+    """Refuses an option given twice that takes one value; RUN may be left out wherever it stands; says what to type
+    where a file's name begins with a dash."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
+        given = list(args)  # what is parsed is used up
+        try:
+            given = self._with_run(ctx, given)
+            self._check_once(ctx, given)
+            rest = super().parse_args(ctx, list(given))
+        except UsageError as error:
+            raise _refused(error) from error
+        except Exception as error:
+            if not hasattr(error, "option_name"):  # NoSuchOption, of click or of the copy that typer may carry
+                raise
+            named = next((word for word in given if word.startswith("-") and Path(word).exists()), None)
+            if named is None:
+                raise
+            words: list[str | Path] = [Path(word) if word == named else word for word in given]
+            line = f"{named} is taken for an option; for the file of that name: {command(self.name or '', *words)}"
+            raise _refused(UsageError(line)) from error
+        return rest
+
+    def _parsed(self, ctx: Any, args: list[str]) -> tuple[dict[str, Any], list[Any], list[Any]]:
+        """{parameter: value} as given, words that no parameter takes, and parameters in the order of the words."""
+        options, rest, order = self.make_parser(ctx).parse_args(args=list(args))
+        given = {parameter.name for parameter in order}
+        return {name: value for name, value in options.items() if name in given}, rest, order
+
+    def _with_run(self, ctx: Any, args: list[str]) -> list[str]:
+        """`args` with `latest` where RUN was left out before an argument that was not."""
+        arguments = [parameter for parameter in self.get_params(ctx) if parameter.param_type_name == "argument"]
+        names = [parameter.name for parameter in arguments]
+        if _RUN not in names or names[-1] == _RUN or {"-h", "--help"} & set(args):
+            return args
+        before, rest, _ = self._parsed(ctx, args)
+        filled = [before[name] for name in names if isinstance(before.get(name), str)]
+        if rest or len(filled) != len(names) - 1:
+            return args
+        wanted = {**before, **dict(zip(names, _inserted(filled, names.index(_RUN)), strict=True))}
+        for place in range(len(args) + 1):
+            tried = _inserted(args, place)
+            if self._parsed(ctx, tried)[0] == wanted:
+                return tried
+        return args
+
+    def _check_once(self, ctx: Any, args: list[str]) -> None:
+        """Raise UsageError for an option that takes one value and was given more."""
+        counts = Counter(parameter.name for parameter in self._parsed(ctx, args)[2])
+        for parameter in self.get_params(ctx):
+            repeats = parameter.multiple or getattr(parameter, "is_flag", False)
+            if parameter.param_type_name == "option" and not repeats and counts[parameter.name] > 1:
+                times = "twice" if counts[parameter.name] == 2 else f"{counts[parameter.name]} times"
+                raise UsageError(f"{max(parameter.opts, key=len)} is given {times}, and takes one value: give it once")
+
+
+def _inserted(words: list[str], place: int) -> list[str]:
+    return [*words[:place], _LATEST, *words[place:]]
+
+
+def _refused(error: UsageError) -> typer.Exit:
+    """`error` said in one line, as the guard says those of commands that have begun."""
+    print(f"error: {error}", file=sys.stderr)
+    return typer.Exit(error.exit_code)
