@@ -217,7 +217,7 @@ def test_a_calibration_that_was_stopped_is_gone_on_with(tmp_path: Path, monkeypa
     out = tmp_path / "a b"
     stopped = lmbench(*words, "--out", out)
     part = out / "calibration.part.jsonl"
-    start = f"error: interrupted; 9 estimates of 28 are kept in {part}; go on with: lmbench "
+    start = f"error: interrupted; 9 of 28 estimates are kept in {part}; go on with: lmbench "
     assert stopped.stderr.startswith(start)
     with part.open("a", encoding="utf-8") as handle:
         handle.write('{"key": ["iid", 2')  # a process that was killed

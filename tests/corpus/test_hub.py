@@ -67,7 +67,7 @@ def test_without_a_network_the_way_out_is_named(results: dict[Any, Any]) -> None
     message = results["wikitext-2", "text"]
     assert "\n" not in message
     assert message.startswith("hf:Salesforce/wikitext:wikitext-2-raw-v1: the hub cannot be reached")
-    assert message.endswith("pass its path in place of 'hf:a/b'")
+    assert message.endswith("pass its path in place of 'wikitext-2'")
     assert "https://huggingface.co/datasets/Salesforce/wikitext" in message
 
 
