@@ -46,7 +46,12 @@ SplitRule = Annotated[
     ),
 ]
 EachLine = Annotated[
-    bool, typer.Option("--lines", help="Each line is a document, as KenLM and SRILM have it.", rich_help_panel=TEXT)
+    bool,
+    typer.Option(
+        "--lines",
+        help="Each line is a document, as KenLM and SRILM have it.",
+        rich_help_panel=TEXT,
+    ),
 ]
 Encoding = Annotated[
     str | None,
@@ -60,7 +65,11 @@ DecodingErrors = Annotated[
     ),
 ]
 TextField = Annotated[
-    str, typer.Option(help="Field that holds the text of a .jsonl or .parquet record.", rich_help_panel=TEXT)
+    str,
+    typer.Option(
+        help="Field that holds the text of a .jsonl or .parquet record; a.b or a.0.b of one inside others.",
+        rich_help_panel=TEXT,
+    ),
 ]
 UnitTokenizer = Annotated[
     str, typer.Option(metavar="SPEC", help="Tokenizer of --unit token.", rich_help_panel=MEASURED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -85,8 +86,12 @@ def open_source(
     notes: list[str] = [*(known.notes if known else ()), *facts.pop("notes", [])]
     if lines:
         cut = {part: lines_of(text) for part, text in parts.items()}
-        parts = {part: text for part, (text, _) in cut.items()}
-        empty = sum(count for _, count in cut.values())
+        parts = {part: text for part, (text, _, _) in cut.items()}
+        empty = sum(count for _, count, _ in cut.values())
+        kinds = Counter[str]()
+        for _, _, found in cut.values():
+            kinds.update(found)
+        facts["line_ends"] = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items()) or "none"
         notes += [f"{empty:,} empty lines left out"] if empty else []
         if not parts["train"].bytes:
             raise LmbenchError(f"{source}: nothing but empty lines; pass a source that has text in it")

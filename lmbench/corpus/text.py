@@ -118,18 +118,23 @@ def character_starts(data: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return starts
 
 
-def lines_of(text: Text) -> tuple[Text, int]:
-    """Every non-empty line of every document as a document of its own, and how many empty ones were left out.
+def lines_of(text: Text) -> tuple[Text, int, dict[str, int]]:
+    """Every non-empty line of every document as a document of its own, how many empty ones were left out, and how many
+    line ends of each kind there are: {"LF": ..., "CRLF": ..., "CR": ...}, those that occur.
 
-    Lines end at a newline only; a carriage return before it is dropped with it. An empty line
+    A line ends at LF, CR LF or CR, and at no other character. An empty line
     is no sentence: it would be one more end-of-sentence to predict that nobody wrote.
     """
-    breaks = [np.flatnonzero(text.data[at : at + WINDOW] == 10) + at for at in range(0, len(text.data), WINDOW)]
-    newlines = np.concatenate([*breaks, np.zeros(0, np.int64)]).astype(np.int64)
+    breaks = [_line_ends(text.data, at) for at in range(0, len(text.data), WINDOW)]
+    last = text.ends[text.ends > text.starts] - 1
+    newlines = np.union1d(np.concatenate([*breaks, np.zeros(0, np.int64)]), last[text.data[last] == 13]).astype(
+        np.int64
+    )
     owner = np.searchsorted(text.starts, newlines, "right") - 1
     inside = owner >= 0
     inside[inside] = newlines[inside] < text.ends[owner[inside]]
     newlines, owner = newlines[inside], owner[inside]
+    kinds = _kinds(text, newlines, owner)
     # Where a newline is the first byte after another document's end, that end comes first.
     order = np.argsort(np.concatenate([text.ends, newlines]), kind="stable")
     ends = np.concatenate([text.ends, newlines])[order]
@@ -141,7 +146,27 @@ def lines_of(text: Text) -> tuple[Text, int]:
     filled = ends > starts
     ends[filled] -= text.data[ends[filled] - 1] == 13
     keep = ends > starts
-    return Text(text.data, starts[keep], ends[keep], lines=True), int(np.count_nonzero(~keep))
+    return Text(text.data, starts[keep], ends[keep], lines=True), int(np.count_nonzero(~keep)), kinds
+
+
+def _line_ends(data: NDArray[np.uint8], at: int) -> NDArray[np.int64]:
+    """Offsets of the last byte of each line end that has it in the window at `at`: LF, or CR with no LF after it."""
+    window = data[at : at + WINDOW + 1]
+    returns = window[:WINDOW] == 13
+    if returns.any():
+        followed = np.zeros(len(returns), dtype=np.bool_)
+        followed[: len(window) - 1] = (window[1:] == 10)[: len(returns)]
+        returns &= ~followed
+    found: NDArray[np.int64] = np.flatnonzero((window[:WINDOW] == 10) | returns) + at
+    return found
+
+
+def _kinds(text: Text, ends: NDArray[np.int64], owner: NDArray[np.int64]) -> dict[str, int]:
+    """How many line ends are of each kind; `ends`: [l] offsets of their last bytes, `owner`: the document of each."""
+    feeds = text.data[ends] == 10
+    both = feeds & (ends > text.starts[owner]) & (text.data[np.maximum(ends - 1, 0)] == 13)
+    counts = {"LF": int((feeds & ~both).sum()), "CRLF": int(both.sum()), "CR": int((~feeds).sum())}
+    return {kind: count for kind, count in counts.items() if count}
 
 
 def text_of(documents: Iterable[str], lines: bool = False) -> Text:

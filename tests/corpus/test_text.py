@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -23,11 +25,10 @@ def naive_lines(documents: list[str]) -> tuple[list[str], int]:
     for document in documents:
         if not document:
             continue
-        pieces = document.split("\n")
+        pieces = re.split("\r\n|\r|\n", document)
         if pieces[-1] == "":
             pieces.pop()
         for piece in pieces:
-            piece = piece.removesuffix("\r")
             if piece:
                 lines.append(piece)
             else:
@@ -37,20 +38,22 @@ def naive_lines(documents: list[str]) -> tuple[list[str], int]:
 
 @given(st.lists(SOME, max_size=6))
 def test_lines_are_those_of_a_plain_loop(documents: list[str]) -> None:
-    text, empty = lines_of(text_of([document for document in documents if document]))
+    text, empty, kinds = lines_of(text_of([document for document in documents if document]))
     expected, expected_empty = naive_lines(documents)
     assert [text.document(index) for index in range(len(text.starts))] == expected
     assert empty == expected_empty
     assert text.lines
+    found = Counter(end for document in documents for end in re.findall("\r\n|\r|\n", document))
+    assert kinds == {kind: found[end] for kind, end in (("LF", "\n"), ("CRLF", "\r\n"), ("CR", "\r")) if found[end]}
 
 
 def test_lines_by_hand() -> None:
-    text, empty = lines_of(text_of(["one\r\n\r\n\ntwo\rstill two", "three\n"]))
-    assert [text.document(index) for index in range(3)] == ["one", "two\rstill two", "three"]
+    text, empty, kinds = lines_of(text_of(["one\r\n\r\n\ntwo\rthree\u2028\x0b\x85still", "four\n"]))
+    assert [text.document(index) for index in range(4)] == ["one", "two", "three\u2028\x0b\x85still", "four"]
     assert empty == 2
+    assert kinds == {"LF": 2, "CRLF": 2, "CR": 1}
     # A newline is counted for each line, the last one of the file's two texts too.
-    assert text.bytes == len("one") + len("two\rstill two") + len("three") + 3
-    assert text.characters == text.bytes
+    assert text.characters == len("one") + len("two") + len("three___still") + len("four") + 4
 
 
 @given(st.lists(SOME.filter(bool), min_size=1, max_size=6))

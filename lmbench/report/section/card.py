@@ -53,6 +53,7 @@ def card_lines(record: Record) -> list[tuple[str, str]]:
     lines = [
         ("corpus", "; ".join([card.corpus, *about])),
         ("split", card.split_rule),
+        ("line ends", str(card.corpus_card.get("line_ends", ""))),
         ("train", _part(card.train)),
         ("valid", _part(card.valid)),
         ("test", _part(card.test)),
