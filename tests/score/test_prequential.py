@@ -52,6 +52,26 @@ def test_a_text_of_four_tokens_by_hand() -> None:
     assert code.nats / math.log(2) == pytest.approx([2.0, math.log2(6) + math.log2(6 / 5)])
 
 
+@pytest.mark.parametrize(("remembers", "asked"), [(False, [4, 3]), (True, [4, 6])])
+def test_a_model_is_told_as_much_of_the_text_as_it_remembers(remembers: bool, asked: list[int]) -> None:
+    """Documents 010 | 110 in blocks of two: from the beginning of the document, or from that of the text."""
+    told = []
+
+    class Listening(Frequencies):
+        card = ModelCard(adaptive=True, remembers=remembers)
+
+        def log_probs(self, tokens: Tokens, progress: object) -> NDArray[np.float64]:
+            told.append(len(tokens))
+            return super().log_probs(tokens, progress)
+
+    def attentive(train: Tokens, valid: Tokens, past: Tokens, share: float) -> Model:
+        return Listening(past)  # type: ignore[return-value]
+
+    text = ids_of("010110", documents=(0, 3))
+    prequential_code(attentive, text, np.array([0, 2, 4, 6]), Silent())
+    assert told == asked
+
+
 def test_blocks_double_up_to_the_whole() -> None:
     assert block_bounds(1000).tolist() == [0, 125, 250, 500, 1000]
     assert block_bounds(50).tolist() == [0, 50]
