@@ -129,15 +129,6 @@ def _memory() -> int | None:
         return None
 
 
-def free_memory() -> int:
-    """Bytes of memory that can be had now: as Linux tells, else half of all, else 8 GB."""
-    try:
-        table = Path("/proc/meminfo").read_text(encoding="ascii")
-        return int(table.split("MemAvailable:")[1].split()[0]) * 1024
-    except (OSError, IndexError, ValueError):
-        return (_memory() or 16 << 30) // 2
-
-
 class PeakMemory:
     """The most memory held at once inside a `with` block, in bytes.
 

@@ -67,6 +67,7 @@ class NgramCounts:
         self.raw = [level.raw for level in levels]
         self.raw[0][self.end_of_text] -= 1  # the context that the first document begins with
         self.kept: list[Tensor] | None = None  # [m] bool per order, where some n-grams are to be pruned
+        self.note: str | None = None  # what the table should say of how they were counted
         self.continuation = [level.continuation for level in levels[:-1]]
         self._keep_initial()
         # where a window stands in the sorted list, and the node there of each order: what `suffixes` needs

@@ -27,6 +27,7 @@ from lmbench.counts.trie import Trie
 from lmbench.counts.windows import KEY_BITS, sorted_windows
 from lmbench.disk import Scratch, save_array
 from lmbench.errors import LmbenchError
+from lmbench.memory import free_memory
 from lmbench.progress import Progress, Task
 from lmbench.tokens import Tokens
 
@@ -35,19 +36,61 @@ _MOST_SHARDS = 1000  # each is two files, mapped together in the end
 
 
 def count_ngrams(tokens: Tokens, order: int, device: str, progress: Progress, memory: int | None = None) -> NgramCounts:
-    """Count in one piece where `memory` bytes suffice (None: half of what is free), else in shards on disk."""
+    """Count in one piece where `memory` bytes suffice (None: half of what is free), else in shards on disk.
+
+    What is needed is estimated before anything is allocated. Where an allocation fails all the same, on a GPU or
+    beside other processes, the text is counted on disk too, in shards half as large as long as one of them fails. The
+    `note` of the counts says so.
+    """
+    needed = len(tokens) * _bytes_per_token(order)
     with progress.task(f"counting to order {order}", len(tokens)) as task:
-        allowed = MOST_TOKENS * _bytes_per_token(order)
-        if memory is not None:
-            allowed = min(allowed, memory)
-        elif device == "cpu":
-            allowed = min(allowed, machine.free_memory() // 2)
-        if device != "cpu" or len(tokens) > MOST_TOKENS or len(tokens) * _bytes_per_token(order) <= allowed:
-            counts = NgramCounts(tokens, order, device)
-            task.advance(len(tokens))
+        allowed = (_free(device) // 2) if memory is None else memory
+        why = f"counting in memory takes about {_megabytes(needed)}, and {_megabytes(allowed)} were "
+        why += "to be had" if memory is None else "allowed"
+        if len(tokens) > MOST_TOKENS or needed <= allowed:
+            try:
+                counts = NgramCounts(tokens, order, device)
+                task.advance(len(tokens))
+                return counts
+            except (MemoryError, RuntimeError) as error:
+                if not machine.out_of_memory(error):
+                    raise
+            why = f"counting in memory takes about {_megabytes(needed)}, which were not to be had"
+            allowed = min(allowed, needed, free_memory()) // 2
+        elif memory is None:
+            allowed = min(allowed, free_memory() // 2)
+        return _on_disk(tokens, order, allowed, why, task)
+
+
+def _on_disk(tokens: Tokens, order: int, allowed: int, why: str, task: Task) -> NgramCounts:
+    least = len(tokens) // _most_shards(len(tokens), order) + 1
+    shard = max(least, allowed // _bytes_per_token(order))
+    while True:
+        try:
+            counts = ShardedCounts(tokens, order, shard, task)
+        except (MemoryError, RuntimeError) as error:
+            if not machine.out_of_memory(error) or shard == least:
+                raise
+            shard = max(least, shard // 2)
+        else:
+            counts.note = (
+                f"counted on disk, in {-(-(len(tokens) + 1) // shard):,} shards: {why}; the counts are the same"
+            )
             return counts
-        shard = max(1, allowed // _bytes_per_token(order), len(tokens) // _MOST_SHARDS)
-        return ShardedCounts(tokens, order, shard, task)
+
+
+def _most_shards(size: int, order: int) -> int:
+    """So many that the sample that the merge cuts by, 2 rows for each pair of shards, takes no more than one shard."""
+    sampled = 6 * (4 * order + 8)  # bytes: two rows, sorted and copied
+    return max(1, min(_MOST_SHARDS, int((size * _bytes_per_token(order) / sampled) ** (1 / 3))))
+
+
+def _free(device: str) -> int:
+    return free_memory() if device == "cpu" else int(torch.cuda.mem_get_info()[0])
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB" if size >= 10_000_000 else f"{size / 1e6:,.2f} MB"
 
 
 def _bytes_per_token(order: int) -> int:
@@ -63,7 +106,7 @@ class ShardedCounts(NgramCounts):
         self.end_of_text = tokens.vocabulary.end_of_text
         self.vocabulary_size = len(tokens.vocabulary)
         self.unknown, self.unknown_types = tokens.vocabulary.unknown, tokens.vocabulary.unknown_types
-        self.kept = None
+        self.kept, self.note = None, None
         self.scratch = Scratch("counting on disk")
         with self.scratch.writing():
             self._count(tokens, shard, task)

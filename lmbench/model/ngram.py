@@ -123,7 +123,7 @@ class Ngram:
         occurring = int((counts.raw[0] > 0).sum())
         self.card.stored_ngrams = occurring + sum(model.trie.size(order) for order in range(2, model.order + 1))
         self.card.training["tokens"] = int(counts.raw[0].sum())
-        self.card.notes = list(self._notes)
+        self.card.notes = self._notes + ([] if counts.note is None else [f"ngram: {counts.note}"])
         if self.storage == "quantized":
             self.card.notes.append("8-bit storage sums to one only roughly: its figure is a score, no cross-entropy")
         if model.order < self.order:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +12,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lmbench import machine
 from lmbench.counts import shards
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.counts.shards import ShardedCounts
@@ -91,8 +94,86 @@ def test_the_limit_is_what_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     text = small([[0, 1, 2, 3] * 50])
     assert isinstance(shards.count_ngrams(text, 3, "cpu", Silent(), 1000), ShardedCounts)
     assert not isinstance(shards.count_ngrams(text, 3, "cpu", Silent(), 10**9), ShardedCounts)
-    monkeypatch.setattr(machine, "free_memory", lambda: 2000)
+    monkeypatch.setattr(shards, "free_memory", lambda: 2000)
     assert isinstance(shards.count_ngrams(text, 3, "cpu", Silent()), ShardedCounts)
+
+
+def failing(times: int, count: Callable[..., NgramCounts], error: Exception) -> Callable[..., NgramCounts]:
+    """`count`, but for the first few times that it is called."""
+    left = [error] * times
+
+    def counted(*arguments: Any) -> NgramCounts:
+        if left:
+            raise left.pop()
+        return count(*arguments)
+
+    return counted
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_where_an_allocation_fails_it_is_counted_on_disk(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one piece it fails once, in shards twice: they are halved until one fits."""
+    text = small([[0, 1, 2, 3] * 500])
+    whole = NgramCounts(text, 3)
+    monkeypatch.setattr(shards, "NgramCounts", failing(1, NgramCounts, error))
+    monkeypatch.setattr(shards, "ShardedCounts", failing(2, ShardedCounts, error))
+    counts = shards.count_ngrams(text, 3, "cpu", Silent())
+    assert isinstance(counts, ShardedCounts)
+    assert counts.note is not None
+    assert counts.note.startswith("counted on disk, in 9 shards: ")
+    assert "were not to be had" in counts.note
+    assert all(torch.equal(*pair) for pair in zip(counts.raw, whole.raw, strict=True))
+    monkeypatch.setattr(shards, "NgramCounts", failing(1, NgramCounts, RuntimeError("shapes do not match")))
+    with pytest.raises(RuntimeError, match="shapes"):
+        shards.count_ngrams(text, 3, "cpu", Silent())
+
+
+def test_the_row_says_that_it_was_counted_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = small([[0, 1, 2, 3] * 50])
+    spec = "ngram(order=2, smoothing=witten_bell)"
+    assert models.make(spec).fit(text, text, Silent()).card.notes == []
+    monkeypatch.setattr(shards, "free_memory", lambda: 20_000)
+    [note] = models.make(spec).fit(text, text, Silent()).card.notes
+    assert note.startswith("ngram: counted on disk, in 3 shards: counting in memory takes about 0.02 MB, and 0.01 MB")
+
+
+MEASURED = """
+import sys, threading
+from pathlib import Path
+import numpy as np
+from lmbench.counts.shards import ShardedCounts, count_ngrams
+from lmbench.progress import Silent
+from lmbench.tokens import Tokens, Vocabulary
+
+types = 4
+vocabulary = Vocabulary((*(b"%d" % i for i in range(types)), b""), types)
+ids = np.minimum(np.random.default_rng(0).geometric(0.4, 200_000) - 1, types - 1).astype(vocabulary.dtype)
+text = Tokens(np.append(ids, np.array([types], vocabulary.dtype)), np.zeros(1, dtype=np.int64), vocabulary)
+held = lambda: int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) / 1e3
+count_ngrams(text.tail(5_000), 8, "cpu", Silent(), 100_000)  # what is imported and made once
+for limit in (3, 1000):
+    before, peak, stop = held(), [0.0], threading.Event()
+    def watch():
+        while not stop.wait(0.005):
+            peak[0] = max(peak[0], held())
+    watching = threading.Thread(target=watch)
+    watching.start()
+    counts = count_ngrams(text, 8, "cpu", Silent(), int(limit * 1e6))
+    stop.set()
+    watching.join()
+    print(type(counts).__name__, peak[0] - before)
+    del counts
+"""
+
+
+def test_memory_stays_within_bounds_however_few_the_tokens_are() -> None:
+    """Four types, order 8: 50 MB in one piece by the estimate; 2 in 5 windows begin with one token."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("memory is read from /proc")
+    done = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True, timeout=120)
+    found = dict(line.split() for line in done.stdout.splitlines())
+    assert float(found["ShardedCounts"]) < 10
+    assert float(found["NgramCounts"]) > 2 * float(found["ShardedCounts"])
 
 
 def test_the_files_go_with_the_counts() -> None:
