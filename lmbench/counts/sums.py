@@ -17,12 +17,17 @@ def slice_sums(values: Tensor, first: Tensor) -> Tensor:
     return torch.segment_reduce(values, "sum", offsets=first)
 
 
+def _adds_in_order(device: torch.device) -> bool:
+    """Whether `index_add_` goes through its values from the first to the last: on a processor, in one thread."""
+    return device.type == "cpu"
+
+
 def group_sums(values: Tensor, groups: Tensor, size: int) -> Tensor:
     """[size] the sum of the `values` of each group; `groups`: [n] int64 below `size`, in any order.
 
     `[0.5, 1.0, 2.0]` of the groups `[2, 0, 2]` gives, to size 3, `[1.0, 0.0, 2.5]`.
     """
-    if values.device.type == "cpu":  # one thread goes through them in order
+    if _adds_in_order(values.device):
         return torch.zeros(size, dtype=values.dtype).index_add_(0, groups, values)
     ordered, order = torch.sort(groups, stable=True)
     bounds = torch.searchsorted(ordered, torch.arange(size + 1, device=groups.device))

@@ -147,14 +147,14 @@ from lmbench.tokens import Tokens, Vocabulary
 
 types = 4
 vocabulary = Vocabulary((*(b"%d" % i for i in range(types)), b""), types)
-ids = np.minimum(np.random.default_rng(0).geometric(0.4, 200_000) - 1, types - 1).astype(vocabulary.dtype)
+ids = np.minimum(np.random.default_rng(0).geometric(0.4, 800_000) - 1, types - 1).astype(vocabulary.dtype)
 text = Tokens(np.append(ids, np.array([types], vocabulary.dtype)), np.zeros(1, dtype=np.int64), vocabulary)
 held = lambda: int(Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]) / 1e3
 count_ngrams(text.tail(5_000), 8, "cpu", Silent(), 100_000)  # what is imported and made once
-for limit in (3, 1000):
+for limit in (6, 1000):
     before, peak, stop = held(), [0.0], threading.Event()
     def watch():
-        while not stop.wait(0.005):
+        while not stop.wait(0.002):
             peak[0] = max(peak[0], held())
     watching = threading.Thread(target=watch)
     watching.start()
@@ -167,12 +167,12 @@ for limit in (3, 1000):
 
 
 def test_memory_stays_within_bounds_however_few_the_tokens_are() -> None:
-    """Four types, order 8: 50 MB in one piece by the estimate; 2 in 5 windows begin with one token."""
+    """Four types, order 8: 198 MB in one piece by the estimate; 2 in 5 windows begin with one token."""
     if not Path("/proc/self/status").exists():
         pytest.skip("memory is read from /proc")
     done = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True, timeout=120)
     found = dict(line.split() for line in done.stdout.splitlines())
-    assert float(found["ShardedCounts"]) < 10
+    assert float(found["ShardedCounts"]) < 20
     assert float(found["NgramCounts"]) > 2 * float(found["ShardedCounts"])
 
 
