@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -82,6 +82,15 @@ def mapped(path: Path, kind: np.dtype[Kind] | type[Kind], size: int) -> NDArray[
     return np.asarray(np.memmap(path, dtype=kind, mode="r+"))
 
 
+Arrays = Callable[[str, Any, int], NDArray[Any]]
+"""Where large arrays live: (name, kind, size) -> [size] of that kind, contents open."""
+
+
+def in_memory(_: str, kind: Any, size: int) -> NDArray[Any]:
+    """An array without a file."""
+    return np.empty(size, dtype=kind)
+
+
 class Scratch:
     """A folder for what does not fit in memory, where Python's `tempfile` puts it: TMPDIR says where. It goes with this
     object. `what`: whose it is, for the message."""
@@ -92,8 +101,10 @@ class Scratch:
         self.remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
 
     def array(self, name: str, kind: np.dtype[Kind] | type[Kind], size: int) -> NDArray[Kind]:
-        """[size] zeros in a new file of the folder; see `mapped`."""
-        return mapped(self.folder / name, kind, size)
+        """[size] zeros in a new file of the folder; see `mapped`. It takes the place of one of that name."""
+        path = self.folder / name
+        path.unlink(missing_ok=True)
+        return mapped(path, kind, size)
 
     @contextmanager
     def writing(self) -> Iterator[None]:

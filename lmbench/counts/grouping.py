@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lmbench.counts.parallel import chunks, over_chunks, over_parts
+from lmbench.disk import Arrays
 
 _TOP_BITS = 16
 _LEAST = 1 << 17
@@ -17,18 +18,23 @@ _MOST_PARTS = 256
 _SAMPLED = 1 << 20
 
 
-def grouped(keys: Tensor, bits: int) -> tuple[Tensor, Tensor, list[slice]]:
+def grouped(keys: Tensor, bits: int, arrays: Arrays | None = None) -> tuple[Tensor, Tensor, list[slice]]:
     """The keys part by part, [n] int64; where in `keys` each was, [n]; and the parts, one after the other.
 
     Every key of a part is less than every key of the next, and all equal keys are in one part. `keys`: [n] int64
     from 0 to 2^bits - 1, overwritten. Places are int32, from 2^31 keys on int64. On a GPU, and where there are few
     keys, all are one part.
 
+    `arrays`: where to put the keys and places; None: in memory.
+
     A part is a range of the keys' 16 highest bits, chosen on a sample so that parts are about equally
     large; the keys of each chunk are grouped in a processor's cache before they are gathered part by part.
     """
     narrow = torch.int32 if len(keys) < 1 << 31 else torch.int64
-    places = torch.empty(len(keys), dtype=narrow, device=keys.device)
+    numbers = np.int32 if len(keys) < 1 << 31 else np.int64
+    places = torch.empty(0 if arrays else len(keys), dtype=narrow, device=keys.device)
+    if arrays is not None:
+        places = torch.from_numpy(arrays("places.1", numbers, len(keys)))
     if keys.device.type != "cpu" or len(keys) <= 2 * _LEAST:
         torch.arange(len(keys), out=places)
         return keys, places, [slice(0, len(keys))] if len(keys) else []
@@ -49,7 +55,11 @@ def grouped(keys: Tensor, bits: int) -> tuple[Tensor, Tensor, list[slice]]:
     starts += np.array([[chunk.start] for chunk in chunks(len(keys), keys.device)])
     bounds = np.append(0, np.cumsum(sizes.sum(axis=0))).tolist()
     parts = [slice(start, stop) for start, stop in pairwise(bounds)]
-    all_keys, all_places = torch.empty_like(keys), torch.empty_like(places)
+    if arrays is None:
+        all_keys, all_places = torch.empty_like(keys), torch.empty_like(places)
+    else:
+        all_keys = torch.from_numpy(arrays("keys.2", np.int64, len(keys)))
+        all_places = torch.from_numpy(arrays("places.2", numbers, len(keys)))
 
     def gather(index: slice) -> None:
         for number in range(index.start, index.stop):

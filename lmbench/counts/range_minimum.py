@@ -6,6 +6,7 @@ all queries together, so that n queries cost O(log n) numpy operations.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,28 @@ Ints = NDArray[np.int64]
 
 
 class RangeMinimum:
-    """Minima of `values` [n]. Memory: at most 4n of the smallest type that holds the values."""
+    """Minima of `values` [n]. Memory: at most 4n of the smallest type that holds the values, made by `empty`.
 
-    def __init__(self, values: NDArray[np.integer[Any]]) -> None:
+    `unknown`: a value that counts as n, for those that are not known to be less.
+    """
+
+    def __init__(
+        self,
+        values: NDArray[np.integer[Any]],
+        empty: Callable[[Any, int], NDArray[Any]] = lambda kind, size: np.empty(size, kind),
+        unknown: int | None = None,
+    ) -> None:
         length = max(1, len(values))
         self.length = len(values)
         self.leaves = 1 << (length - 1).bit_length()
-        self.greatest = int(values.max(initial=0)) + 1
+        self.greatest = max(int(values.max(initial=0)), 0 if unknown is None else len(values)) + 1
         narrow = self.greatest < 1 << 31 and int(values.min(initial=0)) >= -(1 << 31)
-        self.tree: NDArray[np.signedinteger[Any]] = np.full(
-            2 * self.leaves, self.greatest, dtype=np.dtype(np.int32 if narrow else np.int64)
-        )
-        self.tree[self.leaves : self.leaves + len(values)] = values
+        self.tree: NDArray[np.signedinteger[Any]] = empty(np.int32 if narrow else np.int64, 2 * self.leaves)
+        self.tree[:] = self.greatest
+        leaves = self.tree[self.leaves : self.leaves + len(values)]
+        leaves[:] = values
+        if unknown is not None:
+            leaves[leaves == unknown] = len(values)
         low = self.leaves
         while low > 1:
             level = self.tree[low : 2 * low]

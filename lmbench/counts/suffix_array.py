@@ -22,8 +22,9 @@ import torch
 from numpy.typing import NDArray
 
 from lmbench.counts.grouping import grouped
-from lmbench.counts.parallel import coarse_threads, over_chunks, over_parts
+from lmbench.counts.parallel import chunks, coarse_threads, over_chunks, over_parts
 from lmbench.counts.range_minimum import RangeMinimum
+from lmbench.disk import Arrays, in_memory
 
 Ints = NDArray[np.int64]
 Slots = NDArray[np.signedinteger[Any]]
@@ -62,6 +63,7 @@ def sort_suffixes(
     documents: NDArray[np.integer[Any]] | None = None,
     on_round: Callable[[int, int], None] | None = None,
     depth: int | None = None,
+    arrays: Arrays = in_memory,
 ) -> tuple[Slots, Slots]:
     """The suffix array and the longest-common-prefix array, each [n] int32, or int64 from 2^31 ids on.
 
@@ -69,14 +71,15 @@ def sort_suffixes(
     are cut to `depth`, and suffixes that agree so far stand in any order.
 
     O(n log n) per doubling round in the worst case (a period); in natural text nearly all
-    suffixes part within a few rounds. Memory: about 40 bytes an id.
+    suffixes part within a few rounds. Memory: about 40 bytes an id; `arrays` puts all that grows with the text
+    elsewhere, such as into files, and what is left is a few parts, each 1/256 of the text or a run of equal suffixes.
     `on_round(depth, unsorted)` is called after each round, for progress.
     """
     narrow = np.int32 if len(ids) < 1 << 31 else np.int64
     if len(ids) == 0:
         return np.zeros(0, dtype=narrow), np.zeros(0, dtype=narrow)
     with coarse_threads():
-        sort = _Sort(ids, _remaining(len(ids), documents, narrow))
+        sort = _Sort(ids, _remaining(len(ids), documents, narrow, arrays), arrays)
         unsorted = sort.by_keys()
         while len(unsorted) and (depth is None or sort.depth < depth):
             if on_round is not None:
@@ -93,13 +96,37 @@ def sort_suffixes(
     return order, lcp
 
 
-def _remaining(length: int, documents: NDArray[np.integer[Any]] | None, narrow: type[np.signedinteger[Any]]) -> Slots:
+def _remaining(
+    length: int, documents: NDArray[np.integer[Any]] | None, narrow: type[np.signedinteger[Any]], arrays: Arrays
+) -> Slots:
     """[n] ids from each position to the end of its document."""
-    starts = np.zeros(1, dtype=np.int64) if documents is None or len(documents) == 0 else documents.astype(np.int64)
+    if documents is None or len(documents) == 0:
+        whole: Slots = arrays("remaining", narrow, length)
+        for chunk in chunks(length, _CPU):
+            whole[chunk] = np.arange(length - chunk.start, length - chunk.stop, -1, dtype=narrow)
+        return whole
+    starts = documents.astype(np.int64)
     ends = np.append(starts[1:], length)
     remaining: Slots = np.repeat(ends.astype(narrow), ends - starts)
     remaining -= np.arange(length, dtype=narrow)
     return remaining
+
+
+def _put(slots: Slots, into: Slots, part: slice) -> slice:
+    """Put `slots`, which are no more, at the beginning of `part`; returns where they are."""
+    piece = slice(part.start, part.start + len(slots))
+    into[piece] = slots
+    return piece
+
+
+def _compacted(slots: Slots, pieces: list[slice]) -> Slots:
+    """The pieces, ascending, moved side by side to the beginning, in place."""
+    at = 0
+    for piece in pieces:
+        width = piece.stop - piece.start
+        slots[at : at + width] = slots[piece]
+        at += width
+    return slots[:at]
 
 
 class _Sort:
@@ -110,15 +137,17 @@ class _Sort:
     each plus one in a field of `bits` bits, 0 past the document's end.
     """
 
-    def __init__(self, ids: NDArray[np.integer[Any]], remaining: Slots) -> None:
+    def __init__(self, ids: NDArray[np.integer[Any]], remaining: Slots, arrays: Arrays) -> None:
         length = len(ids)
+        self.arrays = arrays
         self.remaining = remaining
         self.bits = max(1, (int(ids.max()) + 1).bit_length())
         self.width = self.depth = min(length, max(1, _KEY_BITS // self.bits))
-        self.keys = np.zeros(length, dtype=np.int64)
+        self.keys = arrays("keys", np.int64, length)
 
         def fill(chunk: slice) -> None:
             keys, left = self.keys[chunk], remaining[chunk]
+            keys[:] = 0
             for ahead in range(self.width):
                 keys <<= self.bits
                 following = ids[chunk.start + ahead : chunk.stop + ahead].astype(np.int64)
@@ -131,38 +160,46 @@ class _Sort:
     def by_keys(self) -> Slots:
         """Sort all suffixes by their keys; returns the slots of those that are still to be told from others."""
         length, narrow = len(self.keys), self.remaining.dtype
-        keys, places, parts = grouped(torch.from_numpy(self.keys.copy()), self.bits * self.width)
-        self.order, self.rank = np.empty(length, dtype=narrow), np.empty(length, dtype=narrow)
-        self.lcp = np.full(length, _UNKNOWN, dtype=narrow)
+        copy = self.arrays("keys.1", np.int64, length)
+        copy[:] = self.keys
+        keys, places, parts = grouped(
+            torch.from_numpy(copy), self.bits * self.width, None if self.arrays is in_memory else self.arrays
+        )
+        del copy
+        self.order, self.rank = (self.arrays(name, narrow, length) for name in ("order", "rank"))
+        self.lcp = self.arrays("lcp", narrow, length)
+        self.lcp[:] = _UNKNOWN
+        undecided = self.arrays("unsorted", narrow, length)
 
-        def sort(part: slice) -> tuple[Slots, int, int]:
+        def sort(part: slice) -> tuple[slice, int, int]:
             own = keys[part].numpy()
-            by_key = np.argsort(own)
+            by_key = np.arange(len(own)) if own.min() == own.max() else np.argsort(own)
             own, positions = own[by_key], places[part].numpy()[by_key]
             slots = np.arange(part.start, part.stop, dtype=narrow)
             starts = np.append(True, own[1:] != own[:-1])
             parted = np.flatnonzero(starts)[1:]
             self.order[part] = positions
             self.lcp[part.start + parted] = self._shared_fields(own[parted - 1], own[parted])
-            return self._ranked(slots, positions, starts), int(own[0]), int(own[-1])
+            return _put(self._ranked(slots, positions, starts), undecided, part), int(own[0]), int(own[-1])
 
         found = over_parts(sort, parts, _CPU)
         self.lcp[0] = 0
         begun = np.array([part.start for part in parts[1:]], dtype=np.int64)
         before = np.array([last for _, _, last in found[:-1]], dtype=np.int64)
         self.lcp[begun] = self._shared_fields(before, np.array([first for _, first, _ in found[1:]], dtype=np.int64))
-        return np.concatenate([undecided for undecided, _, _ in found])
+        return _compacted(undecided, [piece for piece, _, _ in found])
 
     def double(self, unsorted: Slots) -> Slots:
         """Sort the `unsorted` slots, whole runs of `order`, to twice the depth; returns those that are left."""
-        depth, before = self.depth, self.rank.copy()
+        depth, before = self.depth, self.arrays("before", self.rank.dtype, len(self.rank))
+        before[:] = self.rank
         self.depth = 2 * depth
         known = None
         if depth > _FEW_KEYS * self.width:
-            known = RangeMinimum(np.where(self.lcp == _UNKNOWN, len(self.lcp), self.lcp))
+            known = RangeMinimum(self.lcp, lambda kind, size: self.arrays("minima", kind, size), _UNKNOWN)
 
-        def sort(part: slice) -> Slots:
-            slots = unsorted[part]
+        def sort(part: slice) -> slice:
+            slots = unsorted[part].copy()
             positions = self.order[slots].astype(np.int64)
             following = np.zeros(len(positions), dtype=np.int64)  # 0 where the document ends
             goes_on = np.flatnonzero(self.remaining[positions] > depth)
@@ -183,9 +220,9 @@ class _Sort:
                 shared = known(following[parted - 1], following[parted])
             self.lcp[slots[parted]] += shared.astype(slots.dtype)
             self.order[slots] = positions
-            return self._ranked(slots, positions, starts)
+            return _put(self._ranked(slots, positions, starts), unsorted, part)
 
-        return np.concatenate(over_parts(sort, self._parts(unsorted), _CPU))
+        return _compacted(unsorted, over_parts(sort, self._parts(unsorted), _CPU))
 
     def _parts(self, unsorted: Slots) -> list[slice]:
         """Pieces of about `_PART` of the `unsorted` slots, cut where a run of suffixes that are equal so far begins."""

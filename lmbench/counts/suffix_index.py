@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,8 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.counts.bisection import Ints, bisect, end_of_run
-from lmbench.disk import save_array
+from lmbench.disk import Arrays, Scratch, in_memory, save_array
 from lmbench.errors import LmbenchError
+from lmbench.memory import free_memory
 from lmbench.progress import Progress
 from lmbench.tokens import Ids, Tokens
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 _FORMAT = 1
 _INDEX = "index.json"
 _SAMPLED = 1024
+_CHUNK = 1 << 20  # tokens looked at at a time when an index is built
+_BYTES = 60  # for each token, about, to sort the suffixes in memory
 _FEW = 4  # up to so many n-grams are looked up one by one
 _IN_STEP = 64  # tokens of n-grams that are looked up side by side; what is longer than that is rare
 
@@ -49,7 +53,8 @@ class SuffixIndex:
     `branches`: [b], of the same type: slots by how many tokens each shares with the one before it, but for those
     that end a run of two. `depths`: [k] int64, the numbers of tokens, ascending; `starts`: [k + 1], where the
     branches of each begin. `left`: [n] uint8, see `left_neighbours`; None where no smoothing asks for it.
-    `tokens_hash` is that of the Tokens the index was built from.
+    `tokens_hash` is that of the Tokens the index was built from. `note`: what the table should say of how it was built;
+    `scratch`: the folder its arrays are mapped from, where that was on disk.
 
     A run of slots is given by its first and the one after its last, `low` and `high`, [q] int64 each.
     """
@@ -63,28 +68,49 @@ class SuffixIndex:
     vocabulary_size: int
     tokens_hash: str
     left: NDArray[np.uint8] | None = None
+    note: str | None = None
+    scratch: Scratch | None = None
 
     def __len__(self) -> int:
         return len(self.text)
 
     @classmethod
-    def build(cls, tokens: Tokens, progress: Progress, left: bool = False) -> SuffixIndex:
+    def build(cls, tokens: Tokens, progress: Progress, left: bool = False, memory: int | None = None) -> SuffixIndex:
         """Sort the suffixes of `tokens`; with `left` also what continuation counts need.
 
+        In memory where `memory` bytes suffice (None: half of what is free), else in files where TMPDIR says, with the
+        same bits; there too where an allocation fails. The index's `note` says so.
         O(n log n) a round, and a round for each doubling of the longest repeat: text of one symbol is no exception.
         """
+        needed = (len(tokens) + 1) * _BYTES
+        allowed = free_memory() // 2 if memory is None else memory
+        sizes = f"in memory it takes about {needed / 1e6:,.2f} MB"
+        why = f"{sizes}, and {allowed / 1e6:,.2f} MB were {'to be had' if memory is None else 'allowed'}"
+        if needed <= allowed:
+            try:
+                return cls._built(tokens, progress, left, in_memory)
+            except MemoryError:
+                why = f"{sizes}, which were not to be had"
+        scratch = Scratch("indexing on disk")
+        with scratch.writing():
+            index = cls._built(tokens, progress, left, scratch.array)
+        index.scratch, index.note = scratch, f"indexed on disk: {why}; the index is the same"
+        return index
+
+    @classmethod
+    def _built(cls, tokens: Tokens, progress: Progress, left: bool, arrays: Arrays) -> SuffixIndex:
         from lmbench.counts.suffix_array import sort_suffixes  # torch, which an index that is read does without
 
         end = tokens.vocabulary.end_of_text
-        text = np.empty(len(tokens) + 1, dtype=tokens.vocabulary.dtype)
+        text: Ids = arrays("text", tokens.vocabulary.dtype, len(tokens) + 1)
         text[0], text[1:] = end, tokens.ids
         with progress.task(f"sorting {len(tokens):,} suffixes") as task:
             # The order goes on across the ends of documents, where no n-gram that anyone asks for does.
             order, shared = sort_suffixes(
-                text, on_round=lambda depth, rest: task.show(f"depth {depth}, {rest:,} equal")
+                text, on_round=lambda depth, rest: task.show(f"depth {depth}, {rest:,} equal"), arrays=arrays
             )
-        branches, depths, starts = _by_depth(shared)
-        neighbours = left_neighbours(text, order, shared, end) if left else None
+        branches, depths, starts = _by_depth(shared, arrays)
+        neighbours = left_neighbours(text, order, shared, end, arrays) if left else None
         return cls(text, order, branches, depths, starts, end, len(tokens.vocabulary), tokens.hash, neighbours)
 
     @cached_property
@@ -316,27 +342,47 @@ def _of(depth: int | Ints, lanes: Ints) -> int | Ints:
     return depth if isinstance(depth, int) else depth[lanes]
 
 
-def _by_depth(shared: Slots) -> tuple[Slots, Ints, Ints]:
+def _by_depth(shared: Slots, arrays: Arrays) -> tuple[Slots, Ints, Ints]:
     """The slots from 1 on by (shared, slot), the distinct values of `shared`, and where the slots of each start.
 
-    Without those that share more with the slot before than either neighbour does with the one before it.
+    Without those that share more with the slot before than either neighbour does with the one before it. Sorted by
+    counting, chunk by chunk.
     """
-    none = np.full(1, -1, dtype=shared.dtype)
-    after = np.append(shared[2:], none)
-    before = np.append(none, shared[1:-1])[: len(after)]
-    slots = np.flatnonzero((shared[1:] <= before) | (shared[1:] <= after)) + 1
-    keys = shared[slots]
-    # numpy sorts 16-bit keys by counting, in a few passes; the rare deeper ones sort among themselves
-    order = np.argsort(np.minimum(keys, 0xFFFF).astype(np.uint16), kind="stable")
-    deep = order[np.searchsorted(keys[order], 0xFFFF) :] if int(keys.max(initial=0)) >= 0xFFFF else order[:0]
-    order[len(order) - len(deep) :] = deep[np.argsort(keys[deep], kind="stable")]
-    keys = keys[order]
-    starts = np.flatnonzero(np.diff(keys, prepend=-1))
-    branches: Slots = slots[order].astype(shared.dtype)
-    return branches, keys[starts].astype(np.int64), np.append(starts, len(slots))
+    found: dict[int, int] = {}
+    for _, keys in _branching(shared):
+        for key, count in zip(*(part.tolist() for part in np.unique(keys, return_counts=True)), strict=True):
+            found[key] = found.get(key, 0) + count
+    depths = np.array(sorted(found), dtype=np.int64)
+    starts = np.cumsum([0, *(found[depth] for depth in depths.tolist())], dtype=np.int64)
+    branches: Slots = arrays("branches", shared.dtype, int(starts[-1]))
+    ahead = starts[:-1].copy()  # where the next slot of each depth goes
+    for slots, keys in _branching(shared):
+        row = np.searchsorted(depths, keys)
+        order = np.argsort(row, kind="stable")
+        row = row[order]
+        heads = np.flatnonzero(np.diff(row, prepend=-1))
+        counts = np.diff(np.append(heads, len(row)))
+        branches[ahead[row] + np.arange(len(row)) - np.repeat(heads, counts)] = slots[order]
+        ahead[row[heads]] += counts
+    return branches, depths, starts
 
 
-def left_neighbours(text: Ids, positions: Slots, shared: Slots, end_of_text: int) -> NDArray[np.uint8]:
+def _branching(shared: Slots) -> Iterator[tuple[Ints, Slots]]:
+    """Chunk by chunk, the slots that `_by_depth` keeps, and what each shares with the one before it."""
+    for start in range(1, len(shared), _CHUNK):
+        stop = min(start + _CHUNK, len(shared))
+        keys, before, after = shared[start:stop], shared[start - 1 : stop - 1].copy(), shared[start + 1 : stop + 1]
+        if start == 1:
+            before[0] = -1
+        if stop == len(shared):
+            after = np.append(after, np.full(1, -1, dtype=shared.dtype))
+        kept = np.flatnonzero((keys <= before) | (keys <= after))
+        yield kept + start, keys[kept]
+
+
+def left_neighbours(
+    text: Ids, positions: Slots, shared: Slots, end_of_text: int, arrays: Arrays = in_memory
+) -> NDArray[np.uint8]:
     """[n] uint8, cut at 255: how many tokens each suffix shares with the last before it of the same left neighbour.
 
     Of a run of slots that share k tokens, those whose value is below k stand each for another left
@@ -347,15 +393,21 @@ def left_neighbours(text: Ids, positions: Slots, shared: Slots, end_of_text: int
     Worked example above: 0 1 0 for "b", two of them below 1: its left neighbours are a and b.
     """
     # The suffixes one token longer to the left stand in the same order where that token is the same.
-    by_position = np.empty(len(text), dtype=np.uint8)
-    by_position[positions] = np.minimum(shared, 255).astype(np.uint8)
-    before = np.zeros(len(text), dtype=np.uint8)
-    longer = by_position[:-1]
-    before[1:] = np.where(longer == 255, 255, np.maximum(longer, 1) - 1)
-    before[0] = 1
-    beginning = text == end_of_text
-    before[beginning] = np.minimum(before[beginning], 1)
-    return before[positions]
+    longer, before, left = (arrays(name, np.uint8, len(text)) for name in ("longer", "shorter", "left"))
+    chunks = [slice(start, min(start + _CHUNK, len(text))) for start in range(0, len(text), _CHUNK)]
+    for chunk in chunks:
+        longer[positions[chunk]] = np.minimum(shared[chunk], 255)
+    for chunk in chunks:
+        here = longer[max(0, chunk.start - 1) : chunk.stop - 1]
+        if chunk.start == 0:
+            here = np.append(np.full(1, 2, dtype=np.uint8), here)
+        here = np.where(here == 255, 255, np.maximum(here, 1) - 1).astype(np.uint8)
+        beginning = text[chunk] == end_of_text
+        here[beginning] = np.minimum(here[beginning], 1)
+        before[chunk] = here
+    for chunk in chunks:
+        left[chunk] = before[positions[chunk]]
+    return left
 
 
 def _hash(text: Ids) -> str:

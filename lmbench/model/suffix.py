@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -48,13 +49,20 @@ class Suffix:
     Args:
         smoothing: none, or pitman_yor (discount and strength by length; counts between Kneser-Ney's and the raw ones)
         depth: suffixes of every length up to this are interpolated, and the longest one beyond, 1 to 128
+        memory: megabytes that indexing may use, beyond which it goes by way of files in $TMPDIR; none: half of the free
     """
 
-    def __init__(self, smoothing: Literal["none", "pitman_yor"] = "none", depth: int = 16) -> None:
+    def __init__(
+        self, smoothing: Literal["none", "pitman_yor"] = "none", depth: int = 16, memory: float | None = None
+    ) -> None:
         if not 1 <= depth <= _MAX_DEPTH:
             raise UsageError(f"suffix: depth must be 1 to {_MAX_DEPTH}, not {depth}")
+        if memory is not None and not 0 < memory < math.inf:
+            raise UsageError(f"suffix: memory must be above 0 megabytes, not {memory}")
         self.smoothing = smoothing
         self.depth = depth
+        self.memory = memory
+        self._notes: list[str] = []
         self.card = ModelCard(smoothed=smoothing != "none")
         self._index: SuffixIndex | None = None
         self._settings = untuned()
@@ -80,15 +88,21 @@ class Suffix:
             stored_ngrams=len(self.index),
             smoothed=self.smoothing != "none",
             training={"tokens": len(train), **settings},
-            notes=notes,
         )
+        self._notes = notes
+        self._describe()
         return self
+
+    def _describe(self) -> None:
+        self.card.notes = self._notes + ([] if self.index.note is None else [f"suffix: {self.index.note}"])
 
     def refit(self, train: Tokens, progress: Progress) -> None:
         """Index `train`, keeping the settings that `fit` chose."""
         if not len(train):
             raise LmbenchError("suffix: the training text has no tokens; give a longer text")
-        self._index = SuffixIndex.build(train, progress, left=self.smoothing != "none")
+        limit = None if self.memory is None else int(self.memory * 1e6)
+        self._index = SuffixIndex.build(train, progress, left=self.smoothing != "none", memory=limit)
+        self._describe()
         self.card.stored_ngrams = len(self._index)
         self.card.training["tokens"] = len(train)
 

@@ -14,7 +14,9 @@ from small_texts import alphabet
 
 from lmbench.counts import suffix_index
 from lmbench.counts.suffix_index import SuffixIndex
+from lmbench.disk import in_memory
 from lmbench.errors import LmbenchError
+from lmbench.model import models
 from lmbench.progress import Silent
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
@@ -130,7 +132,7 @@ def test_repetition_without_end(period: int) -> None:
 def test_branches_of_any_depth() -> None:
     """Common prefixes beyond 16 bits among others, in no order; peaks end runs of two and are left out."""
     shared = np.array([0, 70_000, 70_000, 3, 65_535, 65_535, 0, 2**40, 2**40, 65_534, 65_536, 65_536, 5, 9, 3])
-    branches, depths, starts = suffix_index._by_depth(shared)
+    branches, depths, starts = suffix_index._by_depth(shared, in_memory)
     kept = [slot for slot in range(1, len(shared)) if slot != 13]
     assert branches.tolist() == sorted(kept, key=lambda slot: (shared[slot], slot))
     assert depths.tolist() == sorted({int(shared[slot]) for slot in kept})
@@ -196,3 +198,67 @@ def test_wide_vocabulary() -> None:
     low, high = index.find(ids, np.arange(4_000), np.full(4_000, 3))
     assert (high > low).all()
     assert (index.positions[low] == np.arange(1, 4_001)).all()
+
+
+FIELDS = ("text", "positions", "branches", "depths", "starts", "left")
+
+
+def on_disk(tokens: Tokens) -> SuffixIndex:
+    index = SuffixIndex.build(tokens, Silent(), left=True, memory=1)
+    assert index.note is not None
+    assert index.note.startswith("indexed on disk: in memory it takes about")
+    return index
+
+
+def assert_same(tokens: Tokens) -> None:
+    """To the bit; whatever is asked of it then, also of what reaches over the ends of its parts, is the same."""
+    whole, parts = SuffixIndex.build(tokens, Silent(), left=True), on_disk(tokens)
+    assert whole.note is None
+    for name in FIELDS:
+        one, other = getattr(whole, name), getattr(parts, name)
+        assert one.dtype == other.dtype
+        assert np.array_equal(one, other), name
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXTS, st.integers(0, 3))
+def test_an_index_built_on_disk_is_the_same_to_the_bit(documents: list[list[int]], cut: int) -> None:
+    tokens = tokens_of(documents, LETTERS)
+    assert_same(tokens.head(max(1, len(tokens) - cut)))
+
+
+@pytest.mark.parametrize("chunk", [1 << 20, 1_000])
+def test_an_index_of_many_parts_built_on_disk(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random letters, long repeats, a run of one letter: sorted in several parts, and beyond the depth of the keys."""
+    monkeypatch.setattr(suffix_index, "_CHUNK", chunk)
+    rng = np.random.default_rng(0)
+    once = rng.integers(0, 2, 150_000).tolist()
+    assert_same(tokens_of([once, [A] * 2_000, [*once[20_000:80_000], B]], LETTERS))
+
+
+def test_where_an_allocation_fails_it_is_indexed_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(suffix_index, "in_memory", none)
+    index = SuffixIndex.build(tokens_of([[A, B, A, B, B]], LETTERS), Silent())
+    assert index.positions.tolist() == [1, 3, 2, 4, 5, 6, 0]
+    assert index.note is not None
+    assert "were not to be had" in index.note
+
+
+@pytest.mark.parametrize("smoothing", ["", "smoothing=pitman_yor, "])
+def test_a_model_of_an_index_on_disk_says_so_and_comes_to_the_same(smoothing: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    train, valid = (tokens_of([rng.integers(0, 2, size).tolist()], LETTERS) for size in (3_000, 300))
+    spec = f"suffix({smoothing}depth=4"
+    one, other = (models.make(f"{spec}{end}").fit(train, valid, Silent()) for end in (")", ", memory=0.01)"))
+    assert np.array_equal(one.log_probs(valid, Silent()), other.log_probs(valid, Silent()))
+    assert next(note for note in other.card.notes if note not in one.card.notes).startswith("suffix: indexed on disk: ")
+    for name, model in (("one", one), ("other", other)):
+        (tmp_path / name).mkdir()
+        model.save(tmp_path / name)
+    names = ["text", "positions", "branches", "depths", *(["left"] if smoothing else [])]
+    for name in names:
+        read = [(tmp_path / which / "index" / f"{name}.npy").read_bytes() for which in ("one", "other")]
+        assert read[0] == read[1]
