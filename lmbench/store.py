@@ -1,6 +1,6 @@
 """Run records: one folder a run, written atomically, validated whenever they are read or written.
 
-    OUT/2026-05-04-python-docs-1a2b3c4d/
+    OUT/2026-05-04-python-help-1a2b3c4d/
       record.json        the Record: protocol card, rows, entropy (schema/record.schema.json)
       tokenizer/         the tokenizer, as it was fitted
       test/              the test tokens that every row was scored on

@@ -286,9 +286,9 @@ def test_a_run_of_a_relative_path_goes_on_from_any_folder(
 
 
 def test_a_corpus_is_not_mistaken_for_a_folder_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "python-docs").mkdir()
+    (tmp_path / "python-help").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert Plan(source="python-docs").anchored().source == "python-docs"
+    assert Plan(source="python-help").anchored().source == "python-help"
 
 
 def test_report_is_written_beside_the_record(small_run: Run) -> None:

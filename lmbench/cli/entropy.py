@@ -44,7 +44,7 @@ _WITH_CALIBRATE = ("calibrate", "sizes", "samples", "estimator", "json", "quiet"
 
 def entropy(
     context: typer.Context,
-    source: Source = "python-docs",
+    source: Source = "python-help",
     run: Annotated[
         str | None,
         typer.Option(

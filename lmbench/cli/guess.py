@@ -34,7 +34,7 @@ def guess(
         typer.Argument(
             metavar="SOURCE", help="A text, as for lmbench run. Guessed is the part that run would test models on."
         ),
-    ] = "python-docs",
+    ] = "python-help",
     split: SplitRule = None,
     encoding: Encoding = None,
     errors: DecodingErrors = Errors.STRICT,

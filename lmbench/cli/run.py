@@ -60,7 +60,7 @@ def run(
             help="A corpus (see lmbench corpora), a path (text, folder, .jsonl, .parquet, each also .gz .xz .zst "
             ".bz2), hf:owner/name\\[:config], or - for standard input.",
         ),
-    ] = "python-docs",
+    ] = "python-help",
     valid: Annotated[
         str | None,
         typer.Option(metavar="PATH", help="Validation text. [dim]\\[cut from SOURCE][/]", rich_help_panel=TEXT),
@@ -69,8 +69,10 @@ def run(
     split: Annotated[
         str | None,
         typer.Option(
-            metavar="A/B/C",
+            metavar="A/B/C\\[:RULE]",
             help="Train/valid/test in per cent, or train/test, where counts are taken anew on train and valid. "
+            "RULE: documents draws whole ones by the hash of their content, spans takes pieces from all over the text, "
+            "end cuts off its end. Without one: end for train/test, else documents where there are enough, else spans. "
             "[dim]\\[the corpus's own, or 90/5/5][/]",
             rich_help_panel=TEXT,
         ),

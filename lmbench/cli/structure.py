@@ -36,7 +36,7 @@ PANEL = "Run"
 
 
 def structure(
-    source: Source = "python-docs",
+    source: Source = "python-help",
     lines: EachLine = False,
     encoding: Encoding = None,
     errors: DecodingErrors = Errors.STRICT,

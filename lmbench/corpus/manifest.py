@@ -17,7 +17,7 @@ class Manifest(BaseModel):
     `joined`: the records are successive pieces of one text, not documents. `split`: the fractions
     that convention uses where the source has no splits of its own. Where they are known: `bytes`,
     about how large the text is, all parts together, and `hash`, the SHA-256 of the text, which is
-    checked when it is read.
+    checked when it is read. `formerly`: names of corpora that are no more, whose place it has taken.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,13 +27,14 @@ class Manifest(BaseModel):
     language: str
     source: str
     licence: str
-    split: str = Field(default="90/5/5", pattern=r"^\d+(\.\d+)?(/\d+(\.\d+)?){1,2}$")
+    split: str = Field(default="90/5/5", pattern=r"^\d+(\.\d+)?(/\d+(\.\d+)?){1,2}(:\w+)?$")
     text_field: str = "text"
     joined: bool = False
     bytes: int | None = Field(default=None, gt=0)
     hash: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     reference: str | None = None
     notes: tuple[str, ...] = ()
+    formerly: tuple[str, ...] = ()
 
 
 def folder() -> Path:

@@ -179,6 +179,12 @@ def _check_hash(text: Text, known: manifests.Manifest) -> None:
 
 
 def _missing(source: str, path: Path) -> UsageError:
+    for known in manifests.corpora():
+        if source in known.formerly:
+            return UsageError(
+                f"the corpus {source!r} is no more: {known.name!r} has taken its place, which is another text, so that "
+                f"figures of the two do not compare; pass {known.name}"
+            )
     beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
     near = [typed(path.parent / name) for name in difflib.get_close_matches(path.name, beside, n=2)]
     near += difflib.get_close_matches(source, manifests.names(), n=2)

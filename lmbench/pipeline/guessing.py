@@ -19,7 +19,7 @@ from lmbench.corpus.text import Text
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.generation.guessing import SHANNON, Game, Letter, composed, reduced
 from lmbench.model.base import Model, window_log_probs
-from lmbench.pipeline.job import SPLIT
+from lmbench.pipeline.job import split_of
 from lmbench.pipeline.shannon import guesses_tokens
 from lmbench.pipeline.work import load_model
 from lmbench.progress import Progress, Silent
@@ -107,10 +107,7 @@ def opened(
         source, encoding=encoding, errors=errors, text_field=text_field, cache=default_cache(),
         progress=progress or Silent(),
     )  # fmt: skip
-    cut = split(
-        corpus.text, fractions or (corpus.manifest.split if corpus.manifest else SPLIT),
-        valid=corpus.valid, test=corpus.test, name=source,
-    )  # fmt: skip
+    cut = split(corpus.text, split_of(corpus, fractions), valid=corpus.valid, test=corpus.test, name=source)
     alphabet = SHANNON if reduction == "27" else _characters(cut.train, cut.valid, cut.test)
     documents = [_prepared(cut.test.document(index), reduction) for index in range(len(cut.test.starts))]
     known, passage, start = passage_of(documents, start, seed, length, context)

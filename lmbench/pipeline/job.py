@@ -49,7 +49,7 @@ class Plan:
     trained on tokens in random order.
     """
 
-    source: str = "python-docs"
+    source: str = "python-help"
     models: Sequence[Spec | str] = MODELS
     tokenizer: Spec | str = "bpe"
     estimators: Sequence[Spec | str] = ESTIMATORS
@@ -160,11 +160,18 @@ def prepare(plan: Plan, progress: Progress) -> Job:
         path = getattr(plan, name)
         if path is not None:
             parts[name] = open_source(path, **options).text
-    fractions = plan.split or (corpus.manifest.split if corpus.manifest else SPLIT)
+    fractions = split_of(corpus, plan.split)
+    if plan.protocol == "prequential" and ":" not in fractions:
+        fractions += ":end"  # the parts are coded one after the other: in the order of the text
     splits = split(corpus.text, fractions, valid=parts["valid"], test=parts["test"], name=plan.source)
     tokenizer = trained(tokenizer_spec, splits.train, cache, progress)
     train, valid, test = encode_splits(tokenizer, splits, cache, progress)
     return Job(plan, device, corpus, splits, tokenizer_spec, tokenizer, train, valid, test, chosen, estimates, cache)
+
+
+def split_of(corpus: Corpus, asked: str | None) -> str:
+    """The split that is asked for, else the one that the corpus's manifest states, else the default."""
+    return asked or (corpus.manifest.split if corpus.manifest else SPLIT)
 
 
 def _parsed(spec: Spec | str) -> Spec:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
 import sysconfig
+import zipfile
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -9,18 +12,111 @@ from pydoc_data.topics import topics
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lmbench.corpus import open_source
+from lmbench.corpus import Corpus, open_source
 from lmbench.corpus.builtin.markov import Markov, entropy_rate
-from lmbench.errors import UsageError
+from lmbench.corpus.builtin.python_help import cut_in_pieces
+from lmbench.corpus.split import split
+from lmbench.corpus.text import Text
+from lmbench.errors import LmbenchError, UsageError
 
 
-def test_the_language_reference_has_its_topics_as_documents(tmp_path: Path) -> None:
-    corpus = open_source("python-docs", cache=tmp_path)
-    assert corpus.name == "python-docs"
-    assert [corpus.text.document(index) for index in range(3)] == [topics[name] for name in sorted(topics)[:3]]
-    assert len(corpus.text.starts) == sum(bool(text) for text in topics.values())
-    assert corpus.card["licence"] == "PSF-2.0"
+@pytest.fixture(scope="module")
+def help_corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return open_source("python-help", cache=tmp_path_factory.mktemp("help"))
+
+
+def documents_of(text: Text) -> list[str]:
+    return [text.document(at) for at in range(len(text.starts))]
+
+
+def windows_of(documents: list[str], length: int) -> set[str]:
+    return {document[at : at + length] for document in documents for at in range(len(document) - length + 1)}
+
+
+def test_the_help_of_this_python_is_a_million_characters_that_repeat_nothing(help_corpus: Corpus) -> None:
+    assert help_corpus.name == "python-help"
+    assert help_corpus.card["licence"] == "PSF-2.0"
+    assert help_corpus.text.characters > 1_000_000
+    splits = split(help_corpus.text)
+    parts = [windows_of(documents_of(part), 100) for part in (splits.train, splits.valid, splits.test)]
+    assert all(parts)
+    assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+    # "compound" holds the topics on the statements it is made of
+    assert "compound" in topics
+    assert help_corpus.card["notes"][-1].startswith(tuple("123456789"))
+    for held in ("try", "with", "function"):
+        assert f" {held}," in help_corpus.card["notes"][-1] + ","
+
+
+def library_of(files: dict[str, str], folder: Path) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content.encode("latin-1"))
+    return folder
+
+
+HELP_FILES = {
+    "b.py": '"""Module b."""\ndef f():\n    """Function f.\n\n    Indented.\n    """\nassert False, "imported"\n',
+    "a.py": "# coding: latin-1\nclass A:\n    'Class é.'\n    if 1:\n        def g(self):\n            'Method g.'\n",
+    "_private.py": '"""Private."""',
+    "idlelib/run.py": '"""An application."""',
+    "broken.py": '"""Template $name."""\nthis is $not python',
+    "json/__init__.py": '"""Function f.\n\nIndented."""\n',  # again, and so left out
+    "test/test_b.py": '"""A test."""',
+}
+HELP_DOCUMENTS = ["Class é.\n", "Method g.\n", "Module b.\n", "Function f.\n\nIndented.\n"]
+
+
+def test_docstrings_are_read_from_source_in_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = library_of(HELP_FILES, tmp_path / "library")
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"stdlib": str(library)})
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)  # as in a Python without it
+    corpus = open_source("python-help", cache=tmp_path / "cache")
+    assert documents_of(corpus.text) == HELP_DOCUMENTS
+    assert "no help topics" in corpus.card["notes"][-1]
+
+
+def test_a_library_in_a_zip_is_read_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = library_of(HELP_FILES, tmp_path / "library")
+    archive = tmp_path / f"python{sys.version_info.major}{sys.version_info.minor}.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        for name in reversed(HELP_FILES):
+            made.write(library / name, name)
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path / "nowhere")})
+    monkeypatch.setattr(sys, "path", [str(archive), *sys.path])
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
+    assert documents_of(open_source("python-help", cache=tmp_path / "cache").text) == HELP_DOCUMENTS
+    assert len(open_source("python-stdlib", cache=tmp_path / "cache").text.starts) == len(HELP_FILES) - 1
+
+
+def test_a_stripped_python_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path / "nowhere")})
+    corpus = open_source("python-help", cache=tmp_path / "cache")
+    assert "no source code" in corpus.card["notes"][-1]
+    assert corpus.text.characters > 100_000
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
+    with pytest.raises(LmbenchError, match="neither its help topics"):
+        open_source("python-help", cache=tmp_path / "another")
+
+
+@pytest.mark.parametrize("name", ["python-docs", "python_docs"])
+def test_the_corpus_that_is_no_more_names_its_successor(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="pass python-help"):
+        open_source(name, cache=tmp_path)
+
+
+@given(st.lists(st.sampled_from(["a" * 10, "bc" * 7, "\n", "\n\n", "\n\n\n", " "]), max_size=60))
+def test_pieces_are_the_text_again_and_end_between_paragraphs(parts: list[str]) -> None:
+    text = "".join(parts)
+    pieces = cut_in_pieces(text, 40)
+    assert "".join(pieces) == text
+    for piece in pieces[:-1]:
+        assert piece.endswith("\n\n")
+    for piece in pieces:
+        assert len(piece) <= 40 or not re.search(r"\n\n(?!\n|$)", piece)
 
 
 def test_the_standard_library_leaves_its_tests_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_manifest_is_whole() -> None:
     names = [known.name for known in corpora()]
-    for expected in ("python-docs", "python-stdlib", "tinyshakespeare", "wikitext-2", "wikitext-103", "text8"):
+    for expected in ("python-help", "python-stdlib", "tinyshakespeare", "wikitext-2", "wikitext-103", "text8"):
         assert expected in names
     for known in corpora():
         assert known.description

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import platform
-import sysconfig
-import tokenize
-from pathlib import Path
 from typing import Any
 
+from lmbench.corpus.builtin._library import decoded, library_files, library_root
 from lmbench.corpus.spool import Spools
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 
 __all__ = ["PythonStdlib"]
-
-_LEFT_OUT = frozenset(["__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"])
 
 
 class PythonStdlib:
@@ -23,18 +19,16 @@ class PythonStdlib:
     name = "python-stdlib"
 
     def key(self) -> Any:
-        return ["python_stdlib", platform.python_version(), sysconfig.get_paths()["stdlib"]]
+        return ["python_stdlib", platform.python_version(), str(library_root())]
 
     def write(self, spools: Spools, progress: Progress) -> dict[str, Any]:
-        root = Path(sysconfig.get_paths()["stdlib"])
-        paths = [path for path in root.rglob("*.py") if not _LEFT_OUT & set(path.relative_to(root).parts)]
-        if not paths:
-            raise LmbenchError(f"{root}: this Python carries no source code of its library; pass a folder of sources")
-        with progress.task("reading the standard library", len(paths)) as task:
-            for path in sorted(paths, key=lambda path: path.relative_to(root).parts):
-                encoding = "utf-8"
-                with path.open("rb") as file:
-                    encoding = tokenize.detect_encoding(file.readline)[0]
-                spools.train.add(path.read_bytes().decode(encoding), str(path))
+        files = list(library_files())
+        if not files:
+            raise LmbenchError(
+                f"{library_root()}: this Python carries no source code of its library; pass a folder of sources"
+            )
+        with progress.task("reading the standard library", len(files)) as task:
+            for path, content in files:
+                spools.train.add(decoded(content, path), str(library_root() / path))
                 task.advance()
-        return {"python": platform.python_version(), "files": len(paths)}
+        return {"python": platform.python_version(), "files": len(files)}
