@@ -136,7 +136,7 @@ def many_documents(count: int = 400, seed: int = 3) -> list[str]:
 def test_drawn_documents_by_hand() -> None:
     # Of 40 equal documents 5 % are 2.
     documents = [f"{number:02}" for number in range(40)]
-    by_hash = sorted(documents, key=lambda document: hashlib.sha256(document.encode()).digest())
+    by_hash = sorted(documents, key=lambda document: hashlib.sha256(b"lmbench 39\n" + document.encode()).digest())
     train, valid, test = parts_of(text_of(documents), "90/5/5:documents")
     assert (set(test), set(valid), set(train)) == (set(by_hash[:2]), set(by_hash[2:4]), set(by_hash[4:]))
     assert train == sorted(train)  # within a part the order is the text's
