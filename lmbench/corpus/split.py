@@ -105,8 +105,9 @@ def _said(text: Text, numbers: str, rule: str, missing: list[str], wanted: list[
     if not missing:
         return "training, validation and test texts as given"
     said = {
-        "documents": "whole documents, drawn: in the order of the SHA-256 of a fixed key and their content the first are the test, the "
-        "next validation, the rest training; identical ones stay together, and one that is longer than a part trains",
+        "documents": "whole documents, drawn: in the order of the SHA-256 of a fixed key and their content the first "
+        "are the test, the next validation, the rest training; identical ones stay together, and one that is longer "
+        "than a part trains",
         "spans": f"{number_of_spans(text, wanted)} spans for each part, spread evenly through the text and cut between "
         "paragraphs, else lines, else words; each span, and what is left between two, is a document of its own, which "
         "nothing before it is context of",
