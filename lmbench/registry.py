@@ -159,7 +159,7 @@ class Registry:
         for key, value in options.items():
             if key not in known:
                 raise spec.error(f"{here} has no option {key!r}{_choices(key, known)}{self._such_as(plugin)}", key)
-            problem = _mismatch(value, known[key].annotation)
+            problem = mismatch(value, known[key].annotation)
             if problem:
                 place = key if key in spec.options else FIRST
                 advice = self._such_as(plugin, key)
@@ -184,9 +184,9 @@ class Registry:
             )
             raise spec.error(f"{line} by name; write option=value (its options: {', '.join(known)})", FIRST)
         annotation = known[first].annotation
-        if _mismatch(value, annotation) and not _mismatch([value], annotation):
+        if mismatch(value, annotation) and not mismatch([value], annotation):
             value = [value]
-        elif isinstance(value, list) and _mismatch(value, annotation) and _mismatch([], annotation) != "":
+        elif isinstance(value, list) and mismatch(value, annotation) and mismatch([], annotation) != "":
             raise spec.error(f"{self.kind} {spec.name!r}: {_several(spec, value, known)}", FIRST)
         return {first: value, **options}
 
@@ -254,7 +254,7 @@ def _several(spec: Spec, values: list[Value], known: dict[str, Option]) -> str:
     first = next(iter(known))
     named = dict(zip(known, values, strict=False))
     line = f"only {first} may stand without its name, and takes one value"
-    if len(values) > len(known) or any(_mismatch(value, known[key].annotation) for key, value in named.items()):
+    if len(values) > len(known) or any(mismatch(value, known[key].annotation) for key, value in named.items()):
         return f"{line}; the others are {', '.join([*known][1:]) or 'none'}"
     return f"{line}; did you mean {Spec(spec.name, named)}"
 
@@ -293,7 +293,7 @@ def _plain(value: Value) -> Value:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _mismatch(value: Value, annotation: str) -> str:
+def mismatch(value: Value, annotation: str) -> str:
     """What `annotation` asks for, in words, where `value` is not that; empty where it is."""
     tree = ast.parse(annotation, mode="eval").body
     return "" if _fits(value, tree) else _in_words(tree)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -28,13 +29,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from lmbench import written
+from lmbench import files, written
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.invocation import command
 from lmbench.record import Record, Row, first_fault
 from lmbench.spec import Spec, parse
 
 RECORD = "record.json"
+_LONGEST_RECORD = 1 << 26  # bytes
+_HIGHEST = 1.0  # nats of a score: one that is no distribution may lie a little above zero
 
 
 @contextmanager
@@ -112,14 +115,20 @@ def write_record(folder: Path, record: Record) -> None:
 def read_record(folder: Path) -> Record:
     """The record of a run. Raises LmbenchError naming the file where it is missing, cut or not a record."""
     path = folder / RECORD
+    remedy = "restore it, or run again into another folder"
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return Record.model_validate(files.read_json(path, _LONGEST_RECORD))
     except FileNotFoundError as error:
         raise LmbenchError(f"{folder} holds no {RECORD}: it is not the folder of a run") from error
     except ValidationError as error:
-        raise LmbenchError(
-            f"{path} is not a whole record ({first_fault(error)}); restore it, or run again into another folder"
-        ) from error
+        raise LmbenchError(f"{path} is not a whole record ({first_fault(error)}); {remedy}") from error
+    except files.FAULTS as error:
+        raise LmbenchError(f"{path} is not a whole record ({error}); {remedy}") from error
+
+
+def folder_of(run: Path, row: Row) -> Path:
+    """Where the files of a row are. Raises LmbenchError where its record says that they are outside of the run."""
+    return files.inside(run, row.folder)
 
 
 def find_run(name: str, out: Path) -> Path:
@@ -195,15 +204,16 @@ def write_array(path: Path, array: NDArray[np.float64]) -> None:
 
 def read_log_probs(run: Path, row: Row) -> NDArray[np.float64]:
     """[n] nats: a row's log-probabilities of the test tokens. Raises LmbenchError naming a damaged file."""
-    path = run / row.folder / "log_probs.npy"
-    try:
-        with path.open("rb") as handle:
-            array = np.lib.format.read_array(handle, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise LmbenchError(f"{path} cannot be read ({error}); run the model again") from error
-    if array.shape != (row.tokens,) or array.dtype != np.float64:
-        raise LmbenchError(f"{path} holds {array.dtype} {array.shape}, not {row.tokens} scores; run the model again")
-    return np.asarray(array, dtype=np.float64)
+    path = folder_of(run, row) / "log_probs.npy"
+    return read_scores(path, row.tokens)
+
+
+def read_scores(path: Path, count: int) -> NDArray[np.float64]:
+    """[count] nats: log-probabilities that `write_array` wrote. Raises LmbenchError naming a damaged file."""
+    with files.whole(path, f"array of {count} scores", "run the model again"):
+        scores = files.read_array(path, (np.float64,), (count,))
+        files.within(scores, -math.inf, _HIGHEST, "a score")
+    return scores
 
 
 def now() -> datetime:

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.disk import save_array
 
 Ids = NDArray[np.unsignedinteger[Any]]
+REMEDY = "run again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +92,17 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path) -> Vocabulary:
-        content = json.loads(path.read_text(encoding="ascii"))
-        tokens = tuple(token.encode("latin-1") for token in content["tokens"])
-        types = int(content.get("unknown_types", 1))
-        return cls(tokens, content["end_of_text"], content["unknown"], content["lossless"], types)
+        """Read what `save` wrote. Raises LmbenchError naming the file where it is not whole."""
+        with files.whole(path, "vocabulary", REMEDY):
+            content = files.read_json(path, files.LARGE)
+            tokens = tuple(token.encode("latin-1") for token in files.field(content, "tokens", list))
+            last = len(tokens) - 1
+            end = files.whole_number(content, "end_of_text", 0, last)
+            if tokens[end] not in (b"", b"\n"):
+                raise ValueError("the end of text is no line's end")
+            unknown = content["unknown"] and files.whole_number(content, "unknown", 0, last)
+            types = files.whole_number({"unknown_types": 1, **content}, "unknown_types", 1, 1 << 53)
+            return cls(tokens, end, unknown, files.field(content, "lossless", bool), types)
 
 
 def smallest_dtype(size: int) -> np.dtype[np.unsignedinteger[Any]]:
@@ -135,18 +144,19 @@ class Spelled:
         (folder / "spelled.json").write_text(json.dumps(content, ensure_ascii=True), encoding="ascii")
 
     @classmethod
-    def load(cls, folder: Path) -> Spelled | None:
-        """Read what `save` wrote; None where there is nothing of it. Raises ValueError where it is not whole."""
+    def load(cls, folder: Path, size: int) -> Spelled | None:
+        """Read what `save` wrote of `size` tokens; None where there is nothing of it. Raises ValueError where it is
+        not whole."""
         path = folder / "spelled.json"
         if not path.exists():
             return None
-        content = json.loads(path.read_text(encoding="ascii"))
-        gaps = np.load(folder / "gaps.npy", mmap_mode="r", allow_pickle=False)
-        unknown = np.load(folder / "unknown.npy", mmap_mode="r", allow_pickle=False)
+        content = files.read_json(path, files.LARGE)
+        gaps = files.open_array(folder / "gaps.npy", (np.int32,), (size,))
+        unknown = files.open_array(folder / "unknown.npy", (np.int32,), (None,))
         spaces, words = ([(str(text), float(cost)) for text, cost in content[key]] for key in ("spaces", "words"))
         for indices, table in ((gaps, spaces), (unknown, words)):
-            if indices.dtype != np.int32 or (len(indices) and not 0 <= indices.min() <= indices.max() < len(table)):
-                raise ValueError(f"{path}: is not what goes with these tokens")
+            files.index(indices, len(table), "a spelling")
+            files.within(np.array([cost for _, cost in table]), -np.inf, 0, "ln p of a spelling")
         return cls(gaps, unknown, spaces, words)
 
 
@@ -322,10 +332,26 @@ class Tokens:
 
     @classmethod
     def load(cls, folder: Path) -> Tokens:
-        """Read what `save` wrote; the ids stay on disk, memory-mapped."""
-        ids = np.load(folder / "ids.npy", mmap_mode="r", allow_pickle=False)
-        documents = np.load(folder / "documents.npy", allow_pickle=False)
-        return cls(ids, documents, Vocabulary.load(folder / "vocabulary.json"), Spelled.load(folder))
+        """Read what `save` wrote; the ids stay on disk, memory-mapped.
+
+        Raises LmbenchError naming the file where it is not whole, or its numbers are no ids, or no offsets.
+        """
+        vocabulary = Vocabulary.load(folder / "vocabulary.json")
+        path = folder / "ids.npy"
+        with files.whole(path, "text in tokens", REMEDY):
+            ids = files.open_array(path, (vocabulary.dtype,), (None,))
+            files.index(ids, len(vocabulary), "an id")
+        path = folder / "documents.npy"
+        with files.whole(path, "text in tokens", REMEDY):
+            documents = files.read_array(path, (np.int64,), (None,))
+            files.ascending(documents, 0, len(ids) - 1, "the beginning of documents", strictly=True)
+            if len(ids) and not (len(documents) and documents[0] == 0):
+                raise ValueError("the first document does not begin at 0")
+        with files.whole(folder / "spelled.json", "text in tokens", REMEDY):
+            spelled = Spelled.load(folder, len(ids))
+            if spelled is not None and len(spelled.unknown) != int((ids == vocabulary.unknown).sum()):
+                raise ValueError("not what goes with these tokens")
+        return cls(ids, documents, vocabulary, spelled)
 
 
 def tokens_of(documents: list[list[int]], vocabulary: Vocabulary) -> Tokens:

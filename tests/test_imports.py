@@ -15,7 +15,7 @@ import lmbench
 PACKAGE = Path(lmbench.__file__).parent
 ORDER = [
     "errors", "written", "invocation", "disk", "spec", "registry", "runtime", "progress", "memory", "machine",
-    "corpus", "tokens",
+    "files", "corpus", "tokens",
     "tokenizer", "counts", "smoothing", "net", "training", "model", "score", "entropy",
     "structure", "generation", "scaling", "record", "store", "report", "pipeline", "cli",
 ]  # fmt: skip

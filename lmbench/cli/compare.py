@@ -43,16 +43,16 @@ def compare(
       lmbench compare RUN best best --other RUN2
     """
     from lmbench import store
+    from lmbench.pipeline import scored_tokens_of
     from lmbench.record import comparable
     from lmbench.score.paired import paired_difference, paired_difference_per_byte
-    from lmbench.tokens import Tokens
 
     folders = [store.find_run(run, out)]
     folders.append(store.find_run(other, out) if other else folders[0])
     records = [store.read_record(folder) for folder in folders]
     rows = [store.find_row(record, name) for record, name in zip(records, (first, second), strict=True)]
     scores = [store.read_log_probs(folder, row) for folder, row in zip(folders, rows, strict=True)]
-    tokens = [Tokens.load(folder / "test") for folder in folders]
+    tokens = [scored_tokens_of(folder, record.card) for folder, record in zip(folders, records, strict=True)]
     if folders[0].resolve() == folders[1].resolve() and rows[0] == rows[1]:
         raise UsageError(f"both models are {rows[0].model} of one run; give another one, or --other RUN")
     for row in rows:

@@ -44,10 +44,9 @@ def count(
     from lmbench import pipeline, store
     from lmbench.cli._progress import shown_on
     from lmbench.pipeline.concordance import concordance
-    from lmbench.tokenizer._cache import load_tokenizer
 
     folder = store.find_run(run, out)
-    tokenizer = load_tokenizer(folder / "tokenizer")
+    tokenizer = pipeline.tokenizer_of(folder, store.read_record(folder).card)
     with shown_on(sys.stderr, quiet) as (progress, _):
         index = pipeline.training_index(folder, progress)
     found = concordance(index, tokenizer, text, top=top, examples=examples)

@@ -49,11 +49,11 @@ def export(
     from lmbench.counts.backoff import BackoffModel
     from lmbench.errors import UsageError
     from lmbench.model.arpa import Arpa
-    from lmbench.tokenizer._cache import load_tokenizer
 
     folder = store.find_run(run, out)
-    row = store.find_row(store.read_record(folder), model)
-    vocabulary = load_tokenizer(folder / "tokenizer").vocabulary
+    record = store.read_record(folder)
+    row = store.find_row(record, model)
+    vocabulary = pipeline.tokenizer_of(folder, record.card).vocabulary
     fitted = pipeline.load_model(folder, row)
     backoff = getattr(fitted, "model", None)
     if isinstance(fitted, Arpa) and backoff is None:

@@ -48,12 +48,11 @@ def generate(
     from lmbench.generation.sample import sample
     from lmbench.generation.text import stream
     from lmbench.machine import resolve_device
-    from lmbench.tokenizer._cache import load_tokenizer
 
     folder = store.find_run(run, out)
     record = store.read_record(folder)
     row = store.find_row(record, model)
-    tokenizer = load_tokenizer(folder / "tokenizer")
+    tokenizer = pipeline.tokenizer_of(folder, record.card)
     fitted = pipeline.load_model(folder, row, resolve_device(device.value))
     vocabulary = tokenizer.vocabulary
     ids = tokenizer.encode_text(prompt)

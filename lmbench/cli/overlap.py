@@ -56,13 +56,12 @@ def overlap(
     from lmbench.cli._progress import shown_on
     from lmbench.corpus import default_cache, open_source
     from lmbench.pipeline.overlap import overlap as compare
-    from lmbench.tokenizer._cache import load_tokenizer
 
     if last < first:
         raise UsageError(f"--to must be --from ({first}) or more, not {last}")
     folder = store.find_run(run, out)
     record = store.read_record(folder)
-    tokenizer = load_tokenizer(folder / "tokenizer")
+    tokenizer = pipeline.tokenizer_of(folder, record.card)
     with shown_on(sys.stderr, quiet) as (progress, _):
         lines = bool(record.plan.get("lines"))
         options: dict[str, Any] = {

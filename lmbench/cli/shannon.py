@@ -92,7 +92,7 @@ def shannon(
     if dropped:
         why = "other --positions or another longest context, and so other tokens"
         typer.echo(f"note: no longer kept, as these games had {why}: {', '.join(dropped)}", err=True)
-    facts = record.card.corpus_card | {SHARE: english_share_of(folder)}
+    facts = record.card.corpus_card | {SHARE: english_share_of(folder, record.card)}
     card = record.card.model_copy(update={"corpus_card": facts})
     record = record.model_copy(update={"card": card, "shannon": [*kept, *made]})
     _keep(folder, record)

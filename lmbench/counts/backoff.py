@@ -11,6 +11,7 @@ with b(h) = 1 where h itself is not stored (a score that is no distribution may 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,21 +21,20 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
+from lmbench import files
 from lmbench.counts.arrays import flatnonzero, narrow
 from lmbench.counts.compact import Codes, Column, Pointer, Pointers
 from lmbench.counts.directory import Directory
-from lmbench.counts.ngrams import stream
+from lmbench.counts.ngrams import MAX_ORDER, stream
 from lmbench.counts.parallel import coarse_threads, over_chunks
 from lmbench.counts.trie import Trie
 from lmbench.disk import save_tensors
-from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Ids
 
+_LARGEST = 100.0  # ln of a back-off weight: of what is nearly sure it grows, but not so far
 Storage = Literal["float64", "float32", "quantized"]
 
 
@@ -201,10 +201,12 @@ class BackoffModel:
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> BackoffModel:
         """Read what `save` wrote, memory-mapped. Raises LmbenchError naming the file where it is not whole."""
-        try:
-            tensors = load_file(path, device)
+        with files.whole(path, "n-gram model", "fit it again with `lmbench run`"):
+            tensors = files.read_tensors(path, device)
             log_probs: list[Any] = _columns(tensors, "log_probs", Codes)
             size = len(log_probs[0])
+            if not 1 <= len(log_probs) <= MAX_ORDER or not size:
+                raise ValueError(f"{len(log_probs)} orders")
             first: list[Any] = _columns(tensors, "first", Pointers)
             tokens = [narrow(torch.arange(size, device=device), size)]
             tokens += [tensors[f"tokens.{order}"] for order in range(2, len(log_probs) + 1)]
@@ -213,9 +215,31 @@ class BackoffModel:
             trie = Trie(tokens, first)
             trie.directory = Directory(tensors["spread"], _columns(tensors, "buckets", Codes))
             closed = bool(tensors["suffix_closed"])
-            return cls(trie, log_probs, log_backoffs, int(tensors["end_of_text"]), unseen, closed)
-        except (OSError, SafetensorError, KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
-            raise LmbenchError(f"{path}: not a whole n-gram model ({error}); fit it again with `lmbench run`") from None
+            model = cls(trie, log_probs, log_backoffs, int(tensors["end_of_text"]), unseen, closed)
+            model.check()
+        return model
+
+    def check(self) -> None:
+        """Raises ValueError where a number leads to no node, or is no logarithm of a probability or of a weight."""
+        self.trie.check()
+        self.trie.directory.check([self.trie.size(order) for order in range(1, self.order + 1)])
+        if not 0 <= self.end_of_text < self.trie.vocabulary_size or not abs(self.unseen_log_backoff) < _LARGEST:
+            raise ValueError("its end of text is no token, or its back-off of what was not seen no number")
+        if len(self.log_backoffs) != self.order - 1:
+            raise ValueError(f"{len(self.log_backoffs)} levels of back-off weights")
+        columns = [("log_probs", self.log_probs, 1.0), ("log_backoffs", self.log_backoffs, _LARGEST)]
+        for name, levels, high in columns:
+            for order, column in enumerate(levels, 1):
+                if len(column) != self.trie.size(order):
+                    raise ValueError(
+                        f"{name}.{order} has {len(column):,} numbers for {self.trie.size(order):,} n-grams"
+                    )
+                if isinstance(column, Codes):
+                    column.check(high)
+                elif column.dtype not in (torch.float64, torch.float32) or column.ndim != 1:
+                    raise ValueError(f"{name}.{order} holds {column.dtype} of {column.ndim} dimensions")
+                else:
+                    files.within(column, -math.inf, high, f"{name}.{order}")
 
 
 def backed_off(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from lmbench import files
 from lmbench.counts.parallel import over_chunks
 from lmbench.counts.sums import group_sums
 
@@ -42,6 +44,14 @@ class Codes:
     def index_select(self, dim: int, index: Tensor) -> Tensor:
         """As a tensor's."""
         return self.book.index_select(dim, self.codes.index_select(dim, index).to(torch.int32))
+
+    def check(self, high: float) -> None:
+        """Raises ValueError where a code has no number, or one that is NaN or above `high`."""
+        if self.codes.dtype != torch.uint8 or self.codes.ndim != 1 or self.book.shape != (256,):
+            raise ValueError(f"codes of {self.codes.dtype}, for a book of {tuple(self.book.shape)}")
+        if self.book.dtype != torch.float32:
+            raise ValueError(f"a book of {self.book.dtype}")
+        files.within(self.book, -math.inf, high, "the book of codes")
 
     @classmethod
     def of(cls, values: Tensor) -> Codes:
@@ -97,6 +107,16 @@ class Pointers:
 
     def diff(self) -> Tensor:
         return self[:].diff()
+
+    def check(self) -> None:
+        """Raises ValueError where a number cannot be read off: `far` has to hold the places whose step is 255."""
+        kinds = (self.bases.dtype, self.steps.dtype, self.far.dtype, self.values.dtype)
+        if kinds != (torch.int32, torch.uint8, torch.int32, torch.int32) or self.steps.ndim != 1:
+            raise ValueError(f"pointers of {kinds}")
+        far = torch.nonzero(self.steps == _ESCAPE).squeeze(1).to(torch.int32)
+        blocks = (len(self.steps) + _BLOCK - 1) // _BLOCK
+        if self.bases.shape != (blocks,) or not torch.equal(far, self.far) or self.values.shape != far.shape:
+            raise ValueError("pointers that lead nowhere")
 
     @classmethod
     def of(cls, column: Tensor) -> Pointers:

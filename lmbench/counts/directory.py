@@ -19,6 +19,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from lmbench import files
 from lmbench.counts.arrays import flatnonzero, repeated, replace_, widened
 from lmbench.counts.compact import Pointer
 from lmbench.counts.parallel import chunks, over_parts
@@ -47,6 +48,18 @@ class Directory:
         replace_(at, starts.index_select(0, entry), wide)
         replace_(end, torch.minimum(starts.index_select(0, entry + 1), end), wide)
         return at, end
+
+    def check(self, sizes: Sequence[int]) -> None:
+        """Raises ValueError where it leads out of the levels of a trie, which have so many nodes."""
+        if self.spread.shape != (sizes[0],) or self.spread.dtype != torch.int32:
+            raise ValueError(f"ranks of {self.spread.dtype} {tuple(self.spread.shape)}")
+        files.index(self.spread, 1 << _SPREAD_BITS, "the rank of a token")
+        if len(self.starts) != len(sizes) - 1:
+            raise ValueError(f"buckets of {len(self.starts)} levels")
+        for starts, size in zip(self.starts, sizes[1:], strict=True):
+            if not isinstance(starts, Tensor) or starts.shape != ((size >> _SHIFT) + 2,) or starts.dtype != torch.int32:
+                raise ValueError("buckets of another length")
+            files.index(starts, size + 1, "the beginning of a bucket")
 
     @classmethod
     def of(

@@ -27,12 +27,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.counts.bisection import Ints, bisect, end_of_run
 from lmbench.disk import Arrays, Scratch, in_memory, save_array
 from lmbench.errors import LmbenchError
 from lmbench.memory import free_memory
 from lmbench.progress import Progress
-from lmbench.tokens import Ids, Tokens
+from lmbench.tokens import Ids, Tokens, smallest_dtype
 
 if TYPE_CHECKING:
     from lmbench.counts.suffix_array import Slots
@@ -42,6 +43,7 @@ _INDEX = "index.json"
 _SAMPLED = 1024
 _CHUNK = 1 << 20  # tokens looked at at a time when an index is built
 _BYTES = 60  # for each token, about, to sort the suffixes in memory
+_CHECKED = 1 << 22  # branches looked at together
 _FEW = 4  # up to so many n-grams are looked up one by one
 _IN_STEP = 64  # tokens of n-grams that are looked up side by side; what is longer than that is rare
 
@@ -159,7 +161,7 @@ class SuffixIndex:
         wanted = tokens.astype(np.int64)
 
         def token_at(slots: Ints, lanes: Ints) -> NDArray[np.integer[Any]]:
-            return self.text.take(self.positions.take(slots) + _of(depth, lanes))
+            return self.text.take(self.positions.take(slots) + _of(depth, lanes), mode="clip")
 
         low = bisect(token_at, self.followed(low, high, depth), high, wanted)
         return low, end_of_run(token_at, low, high, wanted)
@@ -171,7 +173,7 @@ class SuffixIndex:
         """
 
         def rank_at(slots: Ints, lanes: Ints) -> NDArray[np.integer[Any]]:
-            return self.ranks.take(self.positions.take(slots) + _of(depth, lanes))
+            return self.ranks.take(self.positions.take(slots) + _of(depth, lanes), mode="clip")
 
         low = bisect(rank_at, self.followed(low, high, depth), high, then[0])
         return low, bisect(rank_at, low, high, then[1])
@@ -253,7 +255,8 @@ class SuffixIndex:
             inside = np.zeros(len(low), dtype=np.int64)
         pairs = np.flatnonzero(high - low == 2)
         places = self.positions[low[pairs]] + _of(depth, pairs), self.positions[low[pairs] + 1] + _of(depth, pairs)
-        inside[pairs] = self.text[places[0]] != self.text[places[1]]
+        one, other = (self.text.take(place, mode="clip") for place in places)
+        inside[pairs] = one != other
         return np.where(low < high, inside + 1, 0)
 
     def continuations(self, low: int, high: int, depth: int) -> tuple[Ints, Ints]:
@@ -271,7 +274,7 @@ class SuffixIndex:
             heads = np.concatenate([[low], inside[inside > low]]).astype(np.int64)
         else:
             heads = np.arange(low, high)
-        tokens = self.text[self.positions[heads].astype(np.int64) + depth].astype(np.int64)
+        tokens = self.text.take(self.positions[heads].astype(np.int64) + depth, mode="clip").astype(np.int64)
         if len(tokens) == 2 and tokens[0] == tokens[1]:
             tokens, heads = tokens[:1], heads[:1]
         return tokens, np.append(heads, high)
@@ -305,36 +308,52 @@ class SuffixIndex:
     @classmethod
     def load(cls, folder: Path) -> SuffixIndex:
         """Map what `save` wrote. Raises LmbenchError where the text is not what was indexed, or a file is not whole."""
-        try:
-            content = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
-            names = ["text", "positions", "branches", *(["left"] if content["left"] else [])]
-            maps = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names}
-            text, positions, branches = (np.asarray(maps[name]) for name in names[:3])
-            depths, starts = np.load(folder / "depths.npy", allow_pickle=False)
+        with files.whole(folder, "suffix index", "fit the model again"):
+            content = files.read_json(folder / _INDEX)
+            vocabulary_size = files.whole_number(content, "vocabulary", 1, files.MOST_TOKENS)
+            end_of_text = files.whole_number(content, "end_of_text", 0, vocabulary_size - 1)
+            text = files.open_array(folder / "text.npy", (smallest_dtype(vocabulary_size),), (None,))
+            slots = (np.int32, np.int64)
+            positions = files.open_array(folder / "positions.npy", slots, (len(text),))
+            branches = files.open_array(folder / "branches.npy", slots, (None,))
+            depths, starts = files.read_array(folder / "depths.npy", (np.int64,), (2, None))
+            left = None
+            if files.field(content, "left", bool):
+                left = files.open_array(folder / "left.npy", (np.uint8,), (len(text),))
+            tokens_hash = files.field(content, "tokens_hash", str)
             starts = np.append(starts, len(branches))
-            end_of_text, vocabulary_size = int(content["end_of_text"]), int(content["vocabulary"])
-            left = np.asarray(maps["left"]) if "left" in maps else None
-            tokens_hash = str(content["tokens_hash"])
             index = cls(text, positions, branches, depths, starts, end_of_text, vocabulary_size, tokens_hash, left)
-            text_hash = content["text_hash"]
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            raise LmbenchError(f"{folder}: not a whole suffix index ({error}); fit the model again") from None
-        if _hash(index.text) != text_hash:
+            index._check_numbers()
+        if _hash(index.text) != content.get("text_hash"):
             raise LmbenchError(f"{folder / 'text.npy'} is not the text that was indexed; fit the model again")
         index._check(folder)
         return index
 
+    def _check_numbers(self) -> None:
+        """Raise ValueError where a number is no token, no place in the text or no slot.
+
+        What is in range but in a wrong order gives a wrong answer: `take` with `clip` reads no further than the text.
+        """
+        size = len(self)
+        if not size or self.positions.dtype != self.branches.dtype:
+            raise ValueError("an empty text, or slots of two types")
+        files.index(self.text, self.vocabulary_size, "the text")
+        files.index(self.positions, size, "a position")
+        files.index(self.branches, size, "a branch", low=1)
+        files.ascending(self.depths, 0, size, "the depth of branches", strictly=True)
+        files.ascending(self.starts, 0, len(self.branches), "the beginning of branches", strictly=True)
+        if int(self.starts[0]) != 0:
+            raise ValueError("branches of no depth")
+        for at in range(0, len(self.branches), _CHECKED):
+            falls = np.flatnonzero(np.diff(self.branches[at : at + _CHECKED + 1]) <= 0) + at + 1
+            if not np.isin(falls, self.starts).all():
+                raise ValueError("branches of one depth that do not ascend")
+
     def _check(self, folder: Path) -> None:
         """Raise LmbenchError where the sorted positions, at a sample of slots, are not those of the text."""
-        size = len(self)
-        slots = np.unique(np.linspace(0, size - 1, _SAMPLED).astype(np.int64))
-        whole = len(self.positions) == size and bool((np.diff(self.starts) > 0).all())
-        whole = whole and (self.left is None or len(self.left) == size)
-        if whole:
-            positions = self.positions[slots]
-            inside = bool(((positions >= 0) & (positions < size)).all())
-            whole = inside and bool((np.diff(self.text[positions].astype(np.int64)) >= 0).all())
-        if not whole:
+        slots = np.unique(np.linspace(0, len(self) - 1, _SAMPLED).astype(np.int64))
+        positions = self.positions[slots]
+        if not bool((np.diff(self.text[positions].astype(np.int64)) >= 0).all()):
             raise LmbenchError(f"{folder / 'positions.npy'} does not fit {folder / 'text.npy'}; fit the model again")
 
 

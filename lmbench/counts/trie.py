@@ -9,8 +9,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from lmbench import files
 from lmbench.counts.arrays import flatnonzero, narrow, repeated, replace_, widened
-from lmbench.counts.compact import Pointer
+from lmbench.counts.compact import Pointer, Pointers
 from lmbench.counts.directory import Directory
 
 _WIDE = 16
@@ -40,6 +41,29 @@ class Trie:
     def size(self, order: int) -> int:
         """Nodes at one order."""
         return len(self.tokens[order - 1])
+
+    def check(self) -> None:
+        """Raises ValueError where a token is none of the vocabulary, or a node's children are no slice of the next
+        level. What is read from a file is checked before any of its numbers is an index."""
+        kind = self.tokens[0].dtype
+        if len(self.first) < self.order - 1:
+            raise ValueError(f"{len(self.first)} levels of children for {self.order} orders")
+        for order in range(2, self.order + 1):
+            tokens, first, size = self.tokens[order - 1], self.first[order - 2], self.size(order)
+            if tokens.dtype != kind or tokens.ndim != 1:
+                raise ValueError(f"tokens.{order} holds {tokens.dtype} of {tokens.ndim} dimensions")
+            least = int(self.tokens[0][0])
+            files.index(tokens, least + self.vocabulary_size, f"tokens.{order}", least)
+            if isinstance(first, Pointers):
+                first.check()
+            elif first.dtype != torch.int32 or first.ndim != 1:
+                raise ValueError(f"first.{order - 1} holds {first.dtype}")
+            if len(first) != self.size(order - 1) + 1:
+                raise ValueError(f"first.{order - 1} has {len(first):,} numbers")
+            bounds = first[:]
+            files.ascending(bounds, 0, size, f"first.{order - 1}")
+            if int(bounds[0]) != 0 or int(bounds[-1]) != size:
+                raise ValueError(f"first.{order - 1} does not hold all of the next level")
 
     def ids(self, order: int, part: slice) -> Tensor:
         """[p] int32: the last token of each node of `part`."""

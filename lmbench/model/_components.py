@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lmbench.errors import LmbenchError
+from lmbench.files import inside
 from lmbench.model import models
 from lmbench.model.base import Fits, Model, Refittable
 from lmbench.progress import Progress
@@ -67,9 +68,10 @@ def save_component(model: Model, folder: Path, runtime: Runtime) -> None:
     model.save(folder)
 
 
-def load_component(spec: str, folder: Path, device: str) -> tuple[Spec, Model]:
+def load_component(spec: str, folder: Path, name: str, device: str) -> tuple[Spec, Model]:
+    """The model that was saved as FOLDER/NAME."""
     parsed = parse(spec)
-    model: Model = models.load(parsed.name).load(folder, device=device)
+    model: Model = models.load(parsed.name).load(inside(folder, name), device=device)
     return parsed, model
 
 

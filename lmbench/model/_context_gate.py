@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.model._gate import Floats, fit_gate, gate_weights
 from lmbench.model.base import CONTEXT_REACH, Context, Knowing, Model
 from lmbench.tokens import Tokens
@@ -16,6 +17,7 @@ from lmbench.tokens import Tokens
 _ROUNDS = 150
 _LEAST = 1e-6  # of probability that every model keeps
 _FAR = 5.0  # standard deviations from the mean of validation beyond which a feature says no more
+_LARGEST = 1e9  # of a number that is read
 
 
 class Features:
@@ -81,8 +83,6 @@ class ContextGate:
     @classmethod
     def of(cls, content: dict[str, Any], features: int, models: int) -> Self:
         """What `json` put down. Raises ValueError where it is not of so many features and models."""
-        found = cls(*(np.array(content[name], dtype=np.float64) for name in ("centre", "scale", "gate")))
-        shapes = (found.centre.shape, found.scale.shape, found.gate.shape)
-        if shapes != ((features,), (features,), (features + 1, models)):
-            raise ValueError(f"a gate of shapes {shapes}")
-        return found
+        centre = files.numbers(content["centre"], (features,), -_LARGEST, _LARGEST)
+        scale = files.numbers(content["scale"], (features,), np.finfo(np.float64).tiny, _LARGEST)
+        return cls(centre, scale, files.numbers(content["gate"], (features + 1, models), -_LARGEST, _LARGEST))

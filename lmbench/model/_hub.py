@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from lmbench import machine
+from lmbench import files, machine
 from lmbench.errors import LmbenchError
+
+_LONGEST = 1 << 24  # whole number among the settings of a model that is read
+_BESIDE = 1 << 22  # numbers that it may hold beside its weights
 
 
 def load_weights(source: str, revision: str | None) -> Any:
@@ -45,6 +49,28 @@ def load_weights(source: str, revision: str | None) -> Any:
             "model that was saved whole"
         )
     return model
+
+
+def check_saved(folder: Path) -> None:
+    """Raises LmbenchError where the weights saved in `folder` are not those of the model that its config.json
+    describes, or that would hold more beside them: before any memory is taken for it."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    path = folder / "config.json"
+    with files.whole(path, "model", "run the model again"), quiet():
+        shapes = [shape for part in folder.glob("*.safetensors") for shape in files.tensor_shapes(part).values()]
+        for name, value in files.read_json(path, finite=False).items():
+            most = len(shapes) if "layer" in name or "expert" in name else _LONGEST
+            if isinstance(value, int) and not -most <= value <= most:
+                raise ValueError(f"{name} is larger than its weights can be for")
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):
+            drawn = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        saved = sum(math.prod(shape) for shape in shapes)
+        if sum(p.numel() for p in drawn.parameters()) > saved:
+            raise ValueError("its weights are fewer than those of such a model")
+        if sum(buffer.numel() for buffer in drawn.buffers()) > max(_BESIDE, saved):
+            raise ValueError("its context is longer than its weights can be for")
 
 
 def untrained(source: str, revision: str | None, seed: int) -> Any:

@@ -11,19 +11,21 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
+from lmbench import files
 from lmbench.disk import save_tensors
 from lmbench.errors import LmbenchError
+from lmbench.model import models
 from lmbench.model._of_net import OfNet
-from lmbench.model.base import ModelCard, read_json, whole
+from lmbench.model.base import ModelCard
 from lmbench.net import nets
-from lmbench.net._sizing import blueprint, widest
+from lmbench.net._sizing import blueprint, check_weights, widest
 from lmbench.net.base import Net, Recurrent, Setting, build
 from lmbench.net.base import State as NetState
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
+from lmbench.spec import Spec
 from lmbench.tokens import Tokens
 from lmbench.training.account import account, sentences
 from lmbench.training.budget import Budget
@@ -51,6 +53,7 @@ LARGE_TEXT = 10_000_000
 CARD_BYTES = 8_000  # what is stored beside the weights: options, and the learning curve
 TRAINING_LOSS = {"cpu": 32_768, "cuda": 262_144}  # training tokens that the loss on them is measured on
 BLOCK = 64  # places that a recurrent net reads at once when asked for the next token
+_LARGEST = 1e9  # of a weight that is read
 SHARED = frozenset(field.name for field in fields(Training))
 
 
@@ -266,17 +269,25 @@ class Neural(OfNet[Net]):
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
-        path = folder / "config.json"
-        with whole(path, "net"):
-            config = read_json(path)
-            model = cls(config["net"], Runtime(device=device), **config["options"], **config["training"])
-            model._net = model.architecture(config["vocabulary"], **config["options"])
-            model.end_of_text = int(config["end_of_text"])
+        path, weights = folder / "config.json", folder / "model.safetensors"
+        with files.whole(weights, "net"):
+            shapes = files.tensor_shapes(weights)
+        with files.whole(path, "net"):
+            config = files.read_json(path)
+            vocabulary = files.whole_number(config, "vocabulary", 1, files.MOST_TOKENS)
+            name, options = files.field(config, "net", str), files.field(config, "options", dict)
+            training = files.field(config, "training", dict)
+            models.check(Spec(name, {**options, **training}))
+            model = cls(name, Runtime(device=device), **options, **training)
+            check_weights(model.architecture, vocabulary, options, shapes)
+            model._net = model.architecture(vocabulary, **options)
+            model.end_of_text = files.whole_number(config, "end_of_text", 0, vocabulary - 1)
         model.card = ModelCard.load(folder / "card.json")
-        path = folder / "model.safetensors"
-        with whole(path, "net"):
-            tensors = load_file(path)
-        put(model.net, tensors, path)
+        with files.whole(weights, "net"):
+            tensors = files.read_tensors(weights)
+            for name, tensor in tensors.items():
+                files.within(tensor.reshape(-1), -_LARGEST, _LARGEST, name)
+        put(model.net, tensors, weights)
         model.net.to(device).eval()
         model.runtime = replace(model.runtime, device=device)
         return model

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.counts.arpa import read_arpa
 from lmbench.counts.arpa.names import SPELLINGS
 from lmbench.counts.arpa.read import Arpa as ArpaFile
@@ -18,7 +19,7 @@ from lmbench.counts.arpa.sums import largest_gap
 from lmbench.counts.backoff import BackoffModel
 from lmbench.disk import save_array
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.model.base import ModelCard, read_json, whole
+from lmbench.model.base import ModelCard
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens, Vocabulary
 
@@ -113,12 +114,15 @@ class Arpa:
         fitted = cls.__new__(cls)  # the file itself may be gone by now
         fitted._model = BackoffModel.load(folder / "ngrams.safetensors", device)
         path = folder / "arpa.json"
-        with whole(path, "ARPA model"):
-            state = read_json(path)
-            fitted.path, fitted.spelling = Path(state["path"]), None
-            fitted._unknown, fitted._shared = int(state["unknown"]), int(state["shared"])
-        with whole(folder / "aliases.npy", "ARPA model"):
-            fitted._aliases = np.load(folder / "aliases.npy", allow_pickle=False)
+        words = fitted._model.trie.vocabulary_size
+        with files.whole(path, "ARPA model"):
+            state = files.read_json(path)
+            fitted.path, fitted.spelling = Path(files.field(state, "path", str)), None  # said, and never opened
+            fitted._unknown = files.whole_number(state, "unknown", -1, words - 1)
+            fitted._shared = files.whole_number(state, "shared", 1, files.MOST_TOKENS)
+        with files.whole(folder / "aliases.npy", "ARPA model"):
+            fitted._aliases = files.read_array(folder / "aliases.npy", (np.int32, np.int64), (None,))
+            files.index(fitted._aliases, words, "an alias")
         fitted.card = ModelCard.load(folder / "card.json")
         return fitted
 

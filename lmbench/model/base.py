@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
-from lmbench.errors import LmbenchError, UsageError
-from lmbench.machine import out_of_memory
+from lmbench import files
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -61,24 +57,25 @@ class ModelCard:
     @classmethod
     def load(cls, path: Path) -> ModelCard:
         """Read what `save` wrote. Raises LmbenchError naming the file where it is not whole."""
-        with whole(path, "model card"):
-            return cls(**read_json(path))
+        with files.whole(path, "model card"):
+            content = files.read_json(path, finite=False)  # of a net that diverged the losses are no numbers
+            kinds = {each.name: str(each.type) for each in fields(cls)}
+            for name, value in content.items():
+                files.field(content, name, _KINDS[kinds[name]])
+                if isinstance(value, int) and not 0 <= value < 1 << 53:
+                    raise ValueError(f"{name} is no number of things")
+            if not all(isinstance(note, str) for note in content.get("notes", [])):
+                raise ValueError("a note is no text")
+            return cls(**content)
 
 
-@contextmanager
-def whole(path: Path, what: str) -> Iterator[None]:
-    """Says in one line that `path`, read within the block, is not what was saved, or that nothing can be made of it."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, SafetensorError, UsageError) as error:
-        if out_of_memory(error):
-            raise
-        raise LmbenchError(f"{path}: not a whole saved {what} ({error}); fit it again") from error
-
-
-def read_json(path: Path) -> Any:
-    """What a model put down of itself as JSON; to be read within `whole`."""
-    return json.loads(path.read_text(encoding="utf-8"))
+_KINDS: dict[str, tuple[type[Any], ...]] = {
+    "int | None": (int, type(None)),
+    "bool": (bool,),
+    "str": (str,),
+    "dict[str, Any]": (dict,),
+    "list[str]": (list,),
+}
 
 
 class Model(Protocol):

@@ -10,6 +10,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.counts.ngrams import MAX_ORDER
 from lmbench.counts.recent import Memory, counts_after, counts_before
 from lmbench.errors import UsageError
@@ -21,7 +22,7 @@ from lmbench.model._components import (
     save_component,
 )
 from lmbench.model._gate import fit_gate, gate_weights
-from lmbench.model.base import Context, ModelCard, next_log_probs, read_json, whole
+from lmbench.model.base import Context, ModelCard, next_log_probs
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -36,6 +37,8 @@ _TUNING_TOKENS = 100_000
 _KNOWN = 1e-6  # a context of less than this has faded from memory
 _AMOUNTS = np.array([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0])  # log2 of a context's count
 _LENGTHS = np.array([0.0, 4.0, 6.0, 8.0, 10.0, 12.0])  # log2 of how many tokens were read
+_MOST = 64  # half-lives of a cache that is read
+_LARGEST = 1e3  # of a number of its gate
 _CHUNK = 1 << 16  # tokens whose weights are made at once
 
 
@@ -202,14 +205,18 @@ class Cache:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "cache.json"
-        with whole(path, "cache"):
-            state = read_json(path)
-            spec, base = load_component(state["model"], folder / "model", device)
-            fitted = cls(Spec("uniform"), state["across"], state["half_lives"], state["window"], state["order"])
+        with files.whole(path, "cache"):
+            state = files.read_json(path)
+            across = files.field(state, "across", str)
+            half_lives, window = files.field(state, "half_lives", list), files.field(state, "window", (int, type(None)))
+            if across not in ("auto", "text", "document") or len(half_lives) > _MOST:
+                raise ValueError("it reaches over something else, or has more half-lives than a cache has")
+            order = files.whole_number(state, "order", 1, MAX_ORDER)
+            files.numbers(half_lives or [1], (max(1, len(half_lives)),), np.finfo(np.float64).tiny, 1e15)
+            spec, base = load_component(files.field(state, "model", str), folder, "model", device)
+            fitted = cls(Spec("uniform"), across, half_lives, window, order)
             fitted.spec, fitted.base, fitted.runtime = spec, base, Runtime(device=device)
-            fitted.gate = np.array(state["gate"], dtype=np.float64)
-            if fitted.gate.shape != fitted._start.shape:
-                raise ValueError(f"a gate of shape {fitted.gate.shape}")
+            fitted.gate = files.numbers(state["gate"], fitted._start.shape, -_LARGEST, _LARGEST)
         fitted.card = ModelCard.load(folder / "card.json")
         return fitted
 

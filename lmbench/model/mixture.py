@@ -9,6 +9,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.errors import UsageError
 from lmbench.model._buckets import Buckets
 from lmbench.model._components import (
@@ -20,7 +21,7 @@ from lmbench.model._components import (
 )
 from lmbench.model._context_gate import ContextGate, Features
 from lmbench.model._gate import Floats
-from lmbench.model.base import Context, Model, ModelCard, next_log_probs, read_json, whole
+from lmbench.model.base import Context, Model, ModelCard, next_log_probs
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -203,18 +204,20 @@ class Mixture:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "mixture.json"
-        with whole(path, "mixture"):
-            state = read_json(path)
-            loaded = [load_component(spec, folder / str(n), device) for n, spec in enumerate(state["models"])]
+        with files.whole(path, "mixture"):
+            state = files.read_json(path)
+            specs = files.field(state, "models", list)
+            loaded = [load_component(spec, folder, str(n), device) for n, spec in enumerate(specs)]
             fitted = cls.__new__(cls)
             fitted.specs = [spec for spec, _ in loaded]
             fitted.components = [component for _, component in loaded]
             fitted.kind = state["buckets"]
             fitted.runtime = Runtime(device=device)
+            if len(loaded) < 2 or fitted.kind not in ("auto", "position", "match", None):
+                raise ValueError("no two models, or buckets of another kind")
             fitted._buckets = None
-            fitted.weights = np.array(state["weights"], dtype=np.float64)
-            if fitted.weights.shape != (len(fitted.buckets), len(loaded)):
-                raise ValueError(f"weights of shape {fitted.weights.shape}")
+            shape = (len(fitted.buckets), len(loaded))
+            fitted.weights = files.numbers(state["weights"], shape, np.finfo(np.float64).tiny, 1)
             fitted.gate_option, fitted.gate, fitted.gains = None, None, None
             if state["gate"] is not None:
                 size = Features(fitted.components).after(np.zeros(0, np.int64)).shape[1]

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.counts.backoff import BackoffModel, Storage
 from lmbench.counts.contexts import Sureness, context_features
 from lmbench.counts.ngrams import MAX_ORDER, NgramCounts
@@ -17,7 +18,7 @@ from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.pruning import count_masks, relative_entropy_pruned, thresholds
 from lmbench.counts.shards import count_ngrams
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.model.base import ModelCard, read_json, whole
+from lmbench.model.base import ModelCard
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.smoothing import smoothings
@@ -152,10 +153,11 @@ class Ngram:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "ngram.json"
-        with whole(path, "n-gram model"):
-            content = read_json(path)
-            notes = content.pop("notes")
-            content["smoothing"] = parse(content["smoothing"])
+        with files.whole(path, "n-gram model"):
+            content = files.read_json(path)
+            notes = [str(note) for note in files.field(content, "notes", list)]
+            del content["notes"]
+            content["smoothing"] = parse(files.field(content, "smoothing", str))
             fitted = cls(**content, runtime=Runtime(device=device))
         fitted._notes = notes
         fitted._model = BackoffModel.load(folder / "ngrams.safetensors", device)

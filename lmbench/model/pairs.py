@@ -9,9 +9,9 @@ from typing import Any, Literal, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
+from lmbench import files
 from lmbench.counts.arrays import narrow
 from lmbench.counts.ngrams import stream
 from lmbench.counts.pairs import PairTable, contexts_of, count_pairs, unigrams
@@ -21,7 +21,7 @@ from lmbench.disk import save_tensors
 from lmbench.errors import UsageError
 from lmbench.model._log_linear import LogLinear
 from lmbench.model._mixed_order import MixedOrder, Positions
-from lmbench.model.base import ModelCard, whole
+from lmbench.model.base import ModelCard
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.smoothing._discounting import leaving_one_out
@@ -36,6 +36,7 @@ _STEPS = 3  # for its weights in each of them
 _LAST_STEPS = 50
 _GAIN = 1e-4  # nats per validation token for which another round is worth its while
 _BATCH = 1 << 18
+_LARGEST = 1e3  # of an exponent, or a logarithm, that is read
 
 
 class Pairs:
@@ -221,11 +222,29 @@ class Pairs:
         save_tensors(folder / "pairs.safetensors", on_disk)
         self.card.save(folder / "card.json")
 
+    def _check(self) -> None:
+        """Raise ValueError where a number that was read is no index, no probability or no exponent."""
+        size = len(self._unigram)
+        if not 0 <= self._end_of_text < size or not 0 <= self._rounds <= _RECOUNTS:
+            raise ValueError("its end of text is no token, or its rounds are too many")
+        low, high = (0.0, 1.0) if self.combine == "mixture" else (-_LARGEST, _LARGEST)
+        columns = [("unigram", self._unigram, torch.finfo(torch.float64).tiny, 1.0)]
+        columns += [("settings", self._settings.reshape(-1), low, high)]
+        for table in self._tables:
+            table.trie.check()
+            if table.log_seen.shape != (table.trie.size(2),) or table.log_gamma.shape != (size,):
+                raise ValueError("a table of another length")
+            columns += [("log_seen", table.log_seen, -_LARGEST, _LARGEST), ("log_gamma", table.log_gamma, -_LARGEST, 1)]
+        for name, column, low, high in columns:
+            if column.dtype != torch.float64:
+                raise ValueError(f"{name} holds {column.dtype}")
+            files.within(column, low, high, name)
+
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "pairs.safetensors"
-        with whole(path, "pair model"):
-            tensors = load_file(path, device=device)
+        with files.whole(path, "pair model"):
+            tensors = files.read_tensors(path, device)
             distance = sum(name.startswith("first.") for name in tensors)
             combine: Literal["product", "mixture"] = "product" if len(tensors["exponents"]) else "mixture"
             model = cls(distance, combine, Runtime(device=device))
@@ -237,5 +256,6 @@ class Pairs:
             for d in range(1, distance + 1):
                 trie = Trie([vocabulary, tensors[f"tokens.{d}"]], [tensors[f"first.{d}"]])
                 model._tables.append(PairTable(trie, tensors[f"log_seen.{d}"], tensors[f"log_gamma.{d}"]))
+            model._check()
         model.card = ModelCard.load(folder / "card.json")
         return model

@@ -15,16 +15,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lmbench import files
+from lmbench.corpus.agreed import agree, demand
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.invocation import install
+from lmbench.model import models
 from lmbench.model._causal import Causal, Continued, freeze, merge
 from lmbench.model._foreign_tokens import Reading, read
-from lmbench.model._hub import load_tokenizer, load_weights, quiet, untrained
+from lmbench.model._hub import check_saved, load_tokenizer, load_weights, quiet, untrained
 from lmbench.model._of_net import OfNet
-from lmbench.model.base import ModelCard, read_json, whole
+from lmbench.model.base import ModelCard
 from lmbench.net.base import Setting, in_range
 from lmbench.progress import Progress, Silent
 from lmbench.runtime import Runtime
+from lmbench.spec import Spec
 from lmbench.tokens import Tokens
 from lmbench.training.account import account, sentences
 from lmbench.training.budget import Budget
@@ -40,6 +44,7 @@ __all__ = ["Pretrained"]
 REQUIRES = ("transformers",)
 
 RATE = {"zero_shot": 0.0, "finetune": 1e-4, "lora": 1e-3, "scratch": 1e-2}
+PRETRAINED = "pretrained"  # the kind of name that a model without weights of its own is agreed to by
 WEIGHTS = "weights"  # the folder, within the model's own, of weights that were trained here
 
 
@@ -325,18 +330,25 @@ class Pretrained(OfNet[Causal]):
                 self.net.model.save_pretrained(folder / WEIGHTS)
                 self._tokenizer.save_pretrained(folder / WEIGHTS)
         self.card.save(folder / "card.json")
+        agree(PRETRAINED, [self._source()["name"], self._source()["revision"]])
 
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "config.json"
-        with whole(path, "model"):
-            config = read_json(path)
+        with files.whole(path, "model"):
+            config = files.read_json(path)
+            name, revision = files.field(config, "name", str), files.field(config, "revision", (str, type(None)))
             options = {key: config[key] for key in ("mode", "context", "end", "stride")}
-            model = cls(config["name"], **options, runtime=Runtime(device=device))
-            revision = config["revision"]
-            model._origin = {"name": config["name"], "revision": revision}
-        trained, local = model.mode != "zero_shot", Path(model.name).is_dir()
-        if not trained and local and _hash_of(Path(model.name), weights=True) != revision:
+            models.check(Spec("pretrained", {"name_or_path": name, **options}))
+            model = cls(name, **options, runtime=Runtime(device=device))
+            model._origin = {"name": name, "revision": revision}
+        trained = model.mode != "zero_shot"
+        if trained:
+            check_saved(files.sealed(files.inside(folder, WEIGHTS)))
+        else:
+            demand(PRETRAINED, [name, revision], path, f"the weights of {name!r}")
+        local = not trained and Path(model.name).is_dir()
+        if local and _hash_of(Path(model.name), weights=True) != revision:
             raise LmbenchError(f"{model.name}: its weights are no longer those that were scored; run the model again")
         source = str(folder / WEIGHTS) if trained else model.name
         model.revision = None if trained or local else revision

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.counts.suffix_matches import Matches
@@ -26,7 +27,7 @@ from lmbench.model._suffixes import (
     tuned,
     untuned,
 )
-from lmbench.model.base import ModelCard, read_json, whole
+from lmbench.model.base import ModelCard
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -181,10 +182,15 @@ class Suffix:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / _STATE
-        with whole(path, "suffix model"):
-            state = read_json(path)
-            model = cls(state["smoothing"], int(state["depth"]))
-            model._settings = torch.tensor(state["settings"], dtype=torch.float64).reshape(untuned().shape)
+        with files.whole(path, "suffix model"):
+            state = files.read_json(path)
+            smoothing = files.field(state, "smoothing", str)
+            if smoothing not in ("none", "pitman_yor"):
+                raise ValueError(f"there is no smoothing {smoothing!r}")
+            model = cls(smoothing, files.whole_number(state, "depth", 1, _MAX_DEPTH))
+            model._settings = torch.from_numpy(files.numbers(state["settings"], tuple(untuned().shape), -100, 100))
         model.card = ModelCard.load(folder / "card.json")
-        model._index = SuffixIndex.load(folder / "index")
+        model._index = SuffixIndex.load(files.inside(folder, "index"))
+        if smoothing != "none" and model._index.left is None:
+            raise LmbenchError(f"{folder}: its index has no left neighbours, which {smoothing} needs; fit it again")
         return model

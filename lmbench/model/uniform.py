@@ -10,7 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lmbench.model.base import ModelCard, read_json, whole
+from lmbench import files
+from lmbench.model.base import ModelCard
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -46,6 +47,6 @@ class Uniform:
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "uniform.json"
         model = cls()
-        with whole(path, "uniform model"):
-            model.size = int(read_json(path)["vocabulary"])
+        with files.whole(path, "uniform model"):
+            model.size = files.whole_number(files.read_json(path), "vocabulary", 1, files.MOST_TOKENS)
         return model

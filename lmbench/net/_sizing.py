@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,6 +14,8 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.net.base import Net, Setting, build
 
 WIDEST = 16_384
+_LONGEST = 1 << 20  # of a row, and of any other whole number among the options of a net that is read
+_BESIDE = 1 << 20  # numbers that a net may hold beside its weights, such as those of its places
 _HEADER = 96  # bytes of the header of a safetensors file for one tensor, besides its name
 
 
@@ -25,6 +28,26 @@ def blueprint(net: type[Net], setting: Setting, given: dict[str, Any]) -> Net:
 def weight_bytes(net: Net) -> int:
     """Bytes of the file that holds the weights in float32, its header rounded up."""
     return sum(4 * p.numel() + len(name) + _HEADER for name, p in net.named_parameters())
+
+
+def check_weights(
+    net: type[Net], vocabulary: int, options: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raises ValueError where the net of these options, which nobody has to believe, has not weights of just these
+    shapes, or needs more beside them than they are: before any memory is taken for it."""
+    if any(isinstance(value, int) and not -_LONGEST <= value <= _LONGEST for value in options.values()):
+        raise ValueError("an option is larger than any net's")
+    if options.get("layers", 1) > len(shapes):
+        raise ValueError(f"{options['layers']} layers, of {len(shapes)} tensors")
+    with torch.device("meta"):
+        drawn = net(vocabulary, **options)
+    own = {name: tuple(p.shape) for name, p in drawn.named_parameters()}
+    if own != dict(shapes):
+        differing = sorted(name for name in own.keys() | shapes.keys() if own.get(name) != shapes.get(name))
+        raise ValueError(f"its options are not those of its weights ({differing[0]})")
+    beside = sum(buffer.numel() for buffer in drawn.buffers())
+    if beside > max(_BESIDE, sum(math.prod(shape) for shape in shapes.values())) or drawn.row > _LONGEST:
+        raise ValueError("its context is longer than its weights can be for")
 
 
 def widest(net: type[Net], setting: Setting, given: dict[str, Any], limit: int) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from lmbench.pipeline.job import ESTIMATORS, MODELS, Plan
+from lmbench.pipeline.opened import load_model, scored_tokens_of, tokenizer_of, trust
 from lmbench.pipeline.team import follow, follows
 from lmbench.pipeline.training_text import training_index
-from lmbench.pipeline.work import Interrupted, OnRow, Run, load_model, resume, run
+from lmbench.pipeline.work import Interrupted, OnRow, Run, resume, run
 
 __all__ = [
     "ESTIMATORS",
@@ -19,5 +20,8 @@ __all__ = [
     "load_model",
     "resume",
     "run",
+    "scored_tokens_of",
+    "tokenizer_of",
     "training_index",
+    "trust",
 ]

@@ -17,6 +17,7 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.invocation import install
 from lmbench.pipeline.estimates import estimates_of, truth_of
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
+from lmbench.pipeline.opened import demand_plan
 from lmbench.pipeline.prequential import coded
 from lmbench.pipeline.sweep import SWEEP
 from lmbench.pipeline.work import Interrupted
@@ -92,7 +93,8 @@ def entropy_panel(
     """
     progress = progress or Silent()
     beside = store.read_record(run) if run is not None else None
-    if beside is not None:
+    if run is not None and beside is not None:
+        demand_plan(run, beside)
         plan = replace(Plan.of(beside.plan), estimators=plan.estimators, device="cpu")
     bare = replace(plan, models=(), match=None, shuffle_labels=False)
     ready, refused = _usable(bare)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 from weakref import WeakKeyDictionary
 
-from lmbench import machine
+from lmbench import files, machine
 from lmbench.disk import naming
 from lmbench.model import models
 from lmbench.model._components import components_of, filled
@@ -119,9 +119,17 @@ class Fit:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        costs = {key: Cost(**cost) for key, cost in content["costs"].items()}
-        return cls(content["key"], costs, content["peak_memory_bytes"])
+        """Raises LmbenchError naming the file where it is not whole."""
+        with files.whole(path, "account of fitting"):
+            content = files.read_json(path)
+            costs = {}
+            for key, cost in files.field(content, "costs", dict).items():
+                seconds = float(files.numbers(cost["seconds"], (), 0, 1e12))
+                costs[key] = Cost(
+                    files.field(cost, "model", str), files.whole_number(cost, "tokens", 0, 1 << 53), seconds
+                )
+            peak = content["peak_memory_bytes"] and files.whole_number(content, "peak_memory_bytes", 0, 1 << 53)
+            return cls(files.field(content, "key", str), costs, peak)
 
 
 class Meter:
@@ -231,7 +239,7 @@ class RunFits:
         return self._homes.get(model)
 
     def _home(self, task: Task) -> Path:
-        return self.folder / FITS / task.key
+        return files.inside(self.folder, FITS, task.key)
 
     def _once(self, task: Task, spec: Spec, runtime: Runtime, train: Tokens, make: Callable[[Runtime], Model]) -> Model:
         """What `make` fits on `train`, unless that is there already."""
@@ -260,7 +268,7 @@ class RunFits:
         home = self._home(task)
         if not (home / FIT).exists() or not (home / MODEL).is_dir():
             return None
-        model: Model = models.load(spec.name).load(home / MODEL, device=runtime.device)
+        model: Model = models.load(spec.name).load(files.inside(home, MODEL), device=runtime.device)
         if isinstance(model, Situated):
             model.runtime = replace(runtime, fits=self)
         self._known[task.key] = Fit.read(home / FIT)
@@ -269,7 +277,7 @@ class RunFits:
 
     def _made(self, task: Task, spec: Spec, runtime: Runtime, train: Tokens, make: Callable[[Runtime], Model]) -> Model:
         """Fitted and saved in its home, which appears only when it is whole."""
-        checkpoints = self.folder / CHECKPOINTS / task.key
+        checkpoints = files.inside(self.folder, CHECKPOINTS, task.key)
         checkpoints.mkdir(parents=True, exist_ok=True)
         own = replace(runtime, checkpoints=checkpoints, resume=any(checkpoints.iterdir()), fits=self)
         fit = Fit(task.key)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from lmbench import store
+from lmbench import files, store
 from lmbench.corpus import default_cache, open_source
 from lmbench.corpus.decode import Errors
 from lmbench.corpus.split import shares_of, split
@@ -20,14 +20,12 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.generation.guessing import SHANNON, Game, Letter, composed, reduced
 from lmbench.model.base import Model, window_log_probs
 from lmbench.pipeline.job import split_of
+from lmbench.pipeline.opened import load_model, scored_tokens_of, tokenizer_of
 from lmbench.pipeline.shannon import guesses_tokens
-from lmbench.pipeline.work import load_model
 from lmbench.progress import Progress, Silent
-from lmbench.record import Row, first_fault
+from lmbench.record import Card, Row, first_fault
 from lmbench.score.shannon import rank
-from lmbench.tokenizer._cache import load_tokenizer
 from lmbench.tokenizer.base import Tokenizer
-from lmbench.tokens import Tokens
 
 Alphabet = Literal["all", "27"]
 
@@ -117,8 +115,8 @@ def opened(
 def opened_in_run(folder: Path, *, start: int | None, seed: int, length: int, context: int, player: str) -> GuessRecord:
     """A game not yet begun on the test text of the run in `folder`: the passage that `opened` finds in its source."""
     record = store.read_record(folder)
-    documents = [composed(document) for document in _test_documents(folder)]
-    alphabet = "".join(sorted(set("".join(documents)) | _in_vocabulary(load_tokenizer(folder / "tokenizer"))))
+    documents = [composed(document) for document in _test_documents(folder, record.card)]
+    alphabet = "".join(sorted(set("".join(documents)) | _in_vocabulary(tokenizer_of(folder, record.card))))
     known, passage, start = passage_of(documents, start, seed, length, context)
     return fresh(record.card.corpus, start, "all", alphabet, known, passage, player=player)
 
@@ -184,8 +182,8 @@ def _characters(*parts: Text) -> str:
     return "".join(sorted(found))
 
 
-def _test_documents(folder: Path) -> list[str]:
-    tokens = Tokens.load(folder / "test")
+def _test_documents(folder: Path, card: Card) -> list[str]:
+    tokens = scored_tokens_of(folder, card)
     decode = tokens.vocabulary.decode
     ends = tokens.ends - 1
     return [
@@ -230,11 +228,13 @@ def write_guesses(path: Path, record: GuessRecord) -> None:
 def read_guesses(path: Path) -> GuessRecord:
     """Raises LmbenchError naming the file where it is no whole record of a game."""
     try:
-        return GuessRecord.model_validate_json(path.read_bytes())
+        return GuessRecord.model_validate(files.read_json(path))
     except OSError as error:
         raise LmbenchError(f"{path}: {error.strerror or error}; it is no record of a game") from error
     except ValidationError as error:
         raise LmbenchError(f"{path} is no whole record of a game ({first_fault(error)})") from error
+    except files.FAULTS as error:
+        raise LmbenchError(f"{path} is no whole record of a game ({error})") from error
 
 
 def find_guesses(name: str, out: Path, unfinished: bool = False) -> Path:
@@ -263,10 +263,11 @@ def played_by_model(
     """
     if not guesses_tokens(row):
         raise UsageError(f"{row.model} has tokens of its own: it cannot be asked for the next symbol")
-    tokenizer = load_tokenizer(folder / "tokenizer")
-    first, sharing = _first_tokens(record, tokenizer, store.read_record(folder).card.tokenizer)
+    card = store.read_record(folder).card
+    tokenizer = tokenizer_of(folder, card)
+    first, sharing = _first_tokens(record, tokenizer, card.tokenizer)
     said = []
-    if not any(record.passage in composed(document) for document in _test_documents(folder)):
+    if not any(record.passage in composed(document) for document in _test_documents(folder, card)):
         said.append(f"the passage is not in the test text of {folder.name}: the model may have been trained on it")
     model: Model = load_model(folder, row, device)
     game = record.game()

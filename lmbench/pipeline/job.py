@@ -12,12 +12,13 @@ from lmbench.corpus import Corpus, default_cache, open_source
 from lmbench.corpus import manifest as manifests
 from lmbench.corpus.split import Splits, shares_of, split
 from lmbench.entropy import estimators
-from lmbench.errors import UsageError
+from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
 from lmbench.pipeline import match
 from lmbench.pipeline.team import ALONE, Team
 from lmbench.progress import Progress
 from lmbench.record import Card, Split, finite
+from lmbench.registry import mismatch
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec, parse
 from lmbench.tokenizer import tokenizers
@@ -116,7 +117,12 @@ class Plan:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Plan:
-        """The plan that `as_json` put down, as a record has it."""
+        """The plan that `as_json` put down, as a record has it. Raises LmbenchError where it is none."""
+        kinds = {field.name: str(field.type) for field in fields(cls)}
+        for name, value in values.items():
+            wanted = mismatch(value, kinds[name]) if name in kinds else "left out: there is no such option"
+            if wanted:
+                raise LmbenchError(f"the record's plan cannot be followed: {name} must be {wanted}")
         return cls(**values)
 
 

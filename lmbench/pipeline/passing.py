@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import store
 from lmbench.record import Pass, Record, Row
 from lmbench.tokens import Tokens
 
@@ -24,7 +25,9 @@ def with_passes(record: Record, valid: Tokens, folder: Path) -> Record:
     """
     if record.card.refit:
         return record
-    known = {row.model: found for row in record.rows if (found := _valid_log_probs(folder, row)) is not None}
+    known = {
+        row.model: found for row in record.rows if (found := _valid_log_probs(folder, row, len(valid))) is not None
+    }
     rows = [row.model_copy(update={"passes": _passes(row, known, valid)}) for row in record.rows]
     return record.model_copy(update={"rows": rows})
 
@@ -78,6 +81,6 @@ def _passes(row: Row, known: dict[str, NDArray[np.float64]], valid: Tokens) -> l
     return sorted(found, key=lambda each: -each.nats_per_token)
 
 
-def _valid_log_probs(folder: Path, row: Row) -> NDArray[np.float64] | None:
-    path = folder / row.folder / VALID
-    return np.load(path, allow_pickle=False) if path.exists() else None
+def _valid_log_probs(folder: Path, row: Row, count: int) -> NDArray[np.float64] | None:
+    path = store.folder_of(folder, row) / VALID
+    return store.read_scores(path, count) if path.exists() else None

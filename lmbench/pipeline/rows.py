@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lmbench import machine, store
+from lmbench import files, machine, store
 from lmbench.model._components import link_folder
 from lmbench.model.base import Model, ModelCard
 from lmbench.pipeline.fits import FIT, Fit, RunFits, of_counts
@@ -68,7 +68,7 @@ def fit_stage(job: Job, fits: RunFits, spec: Spec, progress: Progress, rows: Seq
         notes.append("trained on the validation text too, so that its validation loss stops nothing early")
     if why is not None:
         notes.append(why.format(width=card.training.get("options", {}).get("width")))
-    home = fits.folder / "models" / store.model_slug(spec)
+    home = files.inside(fits.folder, "models", store.model_slug(spec))
     part = home.with_name(f".{home.name}.part")
     for stale in (part, home):
         shutil.rmtree(stale, ignore_errors=True)
@@ -158,5 +158,5 @@ def _validated(job: Job, model: Model, home: Path) -> float | None:
         store.write_array(path, model.log_probs(job.valid, Silent()))
     if not path.exists() or not len(job.valid):
         return None
-    loss = -math.fsum(np.load(path, allow_pickle=False)) / len(job.valid)
+    loss = -math.fsum(store.read_scores(path, len(job.valid))) / len(job.valid)
     return loss if math.isfinite(loss) else None

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
 from lmbench.model.base import Model, window_log_probs
+from lmbench.pipeline.opened import load_model, scored_tokens_of
 from lmbench.pipeline.training_text import training_parts
-from lmbench.pipeline.work import load_model
 from lmbench.progress import Progress, Silent
-from lmbench.record import Record, Row, Shannon, ShannonPoint
+from lmbench.record import Card, Record, Row, Shannon, ShannonPoint
 from lmbench.report.published import english_share
 from lmbench.runtime import Runtime
 from lmbench.score.measure import BITS
@@ -61,7 +61,7 @@ def play(
     Raises UsageError where no test token has the longest of `contexts` before it.
     """
     progress = progress or Silent()
-    tokens = Tokens.load(folder / "test")
+    tokens = scored_tokens_of(folder, record.card)
     lengths = reachable(tokens) if contexts is None else sorted(set(contexts))
     places = drawn(tokens, lengths[-1], positions, record.card.seed)
     made = []
@@ -108,9 +108,9 @@ def same_tokens(first: Shannon, second: Shannon) -> bool:
     return first.positions == second.positions and longest[0] == longest[1]
 
 
-def english_share_of(folder: Path) -> float:
+def english_share_of(folder: Path, card: Card) -> float:
     """The share of the commonest English words in the beginning of the test text of the run in `folder`."""
-    tokens = Tokens.load(folder / "test")
+    tokens = scored_tokens_of(folder, card)
     return english_share(tokens.vocabulary.decode(tokens.ids[:_LANGUAGE]).decode("utf-8", errors="replace"))
 
 

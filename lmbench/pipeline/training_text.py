@@ -7,15 +7,17 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from lmbench import store, written
+from lmbench import files, store, written
 from lmbench.corpus import default_cache
+from lmbench.corpus.agreed import agreed
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.errors import LmbenchError
 from lmbench.pipeline.job import Plan, prepare
+from lmbench.pipeline.opened import PLAN, demand_plan, tokenizer_of
 from lmbench.progress import Progress, Silent
 from lmbench.record import Record, Split
 from lmbench.spec import parse
-from lmbench.tokenizer._cache import kept, load_tokenizer
+from lmbench.tokenizer._cache import kept
 from lmbench.tokens import Tokens
 
 KEPT = "suffix"
@@ -31,11 +33,12 @@ def training_index(folder: Path, progress: Progress | None = None) -> SuffixInde
     """
     record = store.read_record(folder)
     for row in record.rows:
-        index = folder / row.folder / "index"
+        index = files.inside(store.folder_of(folder, row), "index")
         if parse(row.model).name == "suffix" and index.is_dir():
             return _checked(SuffixIndex.load(index), index, record, folder)
-    if (folder / KEPT).is_dir():
-        return _checked(SuffixIndex.load(folder / KEPT), folder / KEPT, record, folder)
+    kept_here = files.inside(folder, KEPT)
+    if kept_here.is_dir():
+        return _checked(SuffixIndex.load(kept_here), kept_here, record, folder)
     progress = progress or Silent()
     index_of_text = SuffixIndex.build(_tokens(folder, record, progress), progress)
     _keep(index_of_text, folder / KEPT)
@@ -54,7 +57,7 @@ def _checked(index: SuffixIndex, folder: Path, record: Record, run: Path) -> Suf
 
 def _hashes_of_parts(index: SuffixIndex, record: Record, run: Path) -> list[str]:
     """Those of the training and of the validation tokens in the text that was indexed."""
-    tokenizer = load_tokenizer(run / "tokenizer")
+    tokenizer = tokenizer_of(run, record.card)
     vocabulary = replace(tokenizer.vocabulary, lossless=record.card.lossless and tokenizer.vocabulary.lossless)
     both = Tokens(index.text[1:], index.document_starts, vocabulary)
     size = record.card.train.tokens
@@ -80,11 +83,13 @@ def _tokens(folder: Path, record: Record, progress: Progress) -> Tokens:
 def _parts(folder: Path, record: Record, progress: Progress, parts: list[Split]) -> list[Tokens]:
     plan = Plan.of(record.plan)
     card = record.card
-    cache = Path(plan.cache) if plan.cache else default_cache()
-    tokenizer = load_tokenizer(folder / "tokenizer")
+    # where the tokens of a text whose hash is known may lie, or be made, is the user's to say, not a stranger's
+    cache = Path(plan.cache) if plan.cache and agreed(PLAN, record.plan) else default_cache()
+    tokenizer = tokenizer_of(folder, card)
     found = [kept(tokenizer, part.hash, plan.lines, cache) for part in parts]
     tokens = [_as_on_card(part, card.lossless and tokenizer.vocabulary.lossless) for part in found if part is not None]
     if len(tokens) < len(parts):
+        demand_plan(folder, record)
         tokens = _read_again(plan, folder, progress)[: len(parts)]
     if [part.hash for part in tokens] != [part.tokens_hash for part in parts]:
         raise LmbenchError(f"{folder}: the training text has changed since the run; {_REMEDY}")

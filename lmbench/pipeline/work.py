@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 
 from lmbench import invocation, machine, store
+from lmbench.corpus.agreed import agree
 from lmbench.disk import naming
 from lmbench.errors import LmbenchError
-from lmbench.model import models
-from lmbench.model.base import Model
 from lmbench.pipeline.estimates import estimates_of, truth_of
 from lmbench.pipeline.fits import CHECKPOINTS, FITS, RunFits
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
+from lmbench.pipeline.opened import PLAN, demand_plan
 from lmbench.pipeline.passing import with_passes
 from lmbench.pipeline.prequential import code_length_of, coded, coded_models
 from lmbench.pipeline.rows import row_of
@@ -27,7 +27,7 @@ from lmbench.progress import Progress, Silent
 from lmbench.record import Behind, Entropy, Failure, Record, Row, comparable, finite
 from lmbench.report.page import write_page
 from lmbench.score.paired import paired_difference
-from lmbench.spec import Spec, parse
+from lmbench.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def _run(plan: Plan, progress: Progress, on_row: OnRow | None, command: str | No
             failures=[],
         )
         store.write_record(folder, record)
+        agree(PLAN, record.plan)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)  # nobody has been told of it: leave nothing behind
         raise
@@ -88,7 +89,9 @@ def resume(
 ) -> Run:
     """Go on with an interrupted run: finished rows stay, what is missing is done, what failed is tried again.
 
-    Raises LmbenchError where the text or the tokenizer gives other tokens than it did then.
+    Its plan says which texts to read and what to fit: one that was not made on this machine is followed only once the
+    user has agreed to it (`lmbench trust`). Raises LmbenchError where that is not so, and where the text or the
+    tokenizer gives other tokens than it did then.
     """
     with leading() as team:
         return _resume(folder, progress or Silent(), on_row, device, team)
@@ -98,6 +101,7 @@ def _resume(folder: Path, progress: Progress, on_row: OnRow | None, device: str 
     record = store.read_record(folder)
     if record.status == "complete" and not record.failures:
         return Run(folder, record)
+    demand_plan(folder, record)
     plan = Plan.of(record.plan)
     job = replace(prepare(replace(plan, device=device or record.card.device), progress), team=team)
     now, then = card_of(job, None), record.card
@@ -197,9 +201,3 @@ def _compared(job: Job, record: Record, folder: Path) -> Record:
     return record.model_copy(
         update={"rows": [row.model_copy(update={"behind": behind.get(row.model)}) for row in record.rows]}
     )
-
-
-def load_model(folder: Path, row: Row, device: str = "cpu") -> Model:
-    """The fitted model of a row. Raises LmbenchError naming a file that is missing or damaged."""
-    model: Model = models.load(parse(row.model).name).load(folder / row.folder, device=device)
-    return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,6 +23,17 @@ from lmbench.tokens import Ids, Tokens, Vocabulary
 
 # The library turns its threads off, with a warning, in a process that forked; asked for by name, it keeps them.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+
+def from_json(content: dict[str, Any]) -> Tokenizer:
+    """The tokenizer of a tokenizer.json. Raises ValueError where the library makes none of it."""
+    try:
+        return Tokenizer.from_str(json.dumps(content))
+    except BaseException as error:
+        # bare Exception for what it cannot parse, and a PanicException, which is none, where its own code fails
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(str(error)) from error
 
 
 @cache

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.disk import naming, save_array
-from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokens import Ids, Tokens, Vocabulary
 
@@ -82,12 +82,9 @@ def save_state(folder: Path, name: str, state: dict[str, Any]) -> None:
 def load_state(folder: Path) -> dict[str, Any]:
     """Raises LmbenchError naming the file where it is missing or not whole."""
     path = folder / STATE
-    try:
-        state = json.loads(path.read_text(encoding="ascii"))
-    except (OSError, ValueError) as error:
-        raise LmbenchError(f"{path}: cannot be read ({error}); the tokenizer was not saved whole") from None
-    if not isinstance(state, dict) or "tokenizer" not in state:
-        raise LmbenchError(f"{path}: is not a saved tokenizer")
+    with files.whole(path, "tokenizer", "the tokenizer was not saved whole"):
+        state: dict[str, Any] = files.read_json(path, files.LARGE)
+        files.field(state, "tokenizer", str)
     return state
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,12 +13,13 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
-from lmbench.errors import LmbenchError, UsageError
+from lmbench import files
+from lmbench.errors import UsageError
 from lmbench.progress import Progress
-from lmbench.tokenizer._fast import Fast, encode_batches, token_bytes
+from lmbench.tokenizer._fast import Fast, encode_batches, from_json, token_bytes
 from lmbench.tokenizer._pieces import GPT2, batches
 from lmbench.tokenizer.base import STATE, load_state, save_state, with_end
-from lmbench.tokens import Tokens, Vocabulary
+from lmbench.tokens import REMEDY, Tokens, Vocabulary
 
 if TYPE_CHECKING:
     from lmbench.corpus.text import Text
@@ -83,15 +85,35 @@ class Bpe(Fast):
     @classmethod
     def load(cls, folder: Path) -> Self:
         state = load_state(folder)
-        try:
-            tokenizer = cls(state["vocabulary"])
-            content = (folder / "tokenizer.json").read_text(encoding="utf-8")
-            tokenizer._adopt(Tokenizer.from_str(content), bool(state["lines"]))
-        except (KeyError, TypeError) as error:
-            raise LmbenchError(f"{folder / STATE}: is not a saved bpe tokenizer ({error})") from None
-        except Exception as error:  # the library raises bare Exception for what it cannot parse
-            raise LmbenchError(f"{folder / 'tokenizer.json'}: cannot be read ({error})") from None
+        with files.whole(folder / STATE, "bpe tokenizer", REMEDY):
+            tokenizer = cls(files.whole_number(state, "vocabulary", 257, 1 << 53))
+            lines = files.field(state, "lines", bool)
+        path = folder / "tokenizer.json"
+        with files.whole(path, "bpe tokenizer", REMEDY):
+            content = files.read_json(path, files.LARGE)
+            _check(content)
+            tokenizer._adopt(from_json(content), lines)
         return tokenizer
+
+
+def _check(content: dict[str, Any]) -> None:
+    """Raises ValueError where a tokenizer.json is not one that `Bpe` writes: its tokens 0 to V-1, each merge of two of
+    them, and all else as it is before training."""
+    own: dict[str, Any] = json.loads(_untrained().to_str())
+    model = files.field(content, "model", dict)
+    ids, merges = files.field(model, "vocab", dict), files.field(model, "merges", list)
+    if content | {"model": None} != own | {"model": None} or model | _LEARNT != own["model"] | _LEARNT:
+        raise ValueError("its settings are another tokenizer's")
+    values = list(ids.values())
+    if not all(type(value) is int for value in values) or sorted(values) != list(range(len(values))):
+        raise ValueError("its ids are not 0 to V-1")
+    for merge in merges:
+        first, second = merge
+        if not {first, second, first + second} <= ids.keys():
+            raise ValueError("a merge of what are no tokens")
+
+
+_LEARNT = {"vocab": None, "merges": None}
 
 
 def _untrained() -> Tokenizer:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.progress import Progress
-from lmbench.tokenizer.base import IdsWriter, decode_bytes, load_state, save_state, windows, with_end
-from lmbench.tokens import Ids, Tokens, Vocabulary
+from lmbench.tokenizer.base import STATE, IdsWriter, decode_bytes, load_state, save_state, windows, with_end
+from lmbench.tokens import REMEDY, Ids, Tokens, Vocabulary
 
 if TYPE_CHECKING:
     from lmbench.corpus.text import Text
@@ -56,6 +57,7 @@ class Byte:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        tokenizer = cls()
-        tokenizer.vocabulary = with_end(tokenizer.vocabulary, bool(load_state(folder).get("lines")))
+        tokenizer, state = cls(), load_state(folder)
+        with files.whole(folder / STATE, "byte tokenizer", REMEDY):
+            tokenizer.vocabulary = with_end(tokenizer.vocabulary, files.field(state, "lines", bool))
         return tokenizer

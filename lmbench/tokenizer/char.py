@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.corpus.text import characters_before
-from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokenizer.base import STATE, IdsWriter, decode_bytes, load_state, save_state, windows, with_end
-from lmbench.tokens import Ids, Tokens, Vocabulary, smallest_dtype
+from lmbench.tokens import REMEDY, Ids, Tokens, Vocabulary, smallest_dtype
 
 if TYPE_CHECKING:
     from lmbench.corpus.text import Text
@@ -103,11 +103,12 @@ class Char:
     @classmethod
     def load(cls, folder: Path) -> Self:
         state = load_state(folder)
-        try:
-            tokenizer = cls(state["fallback"])
-            tokenizer._build(state["characters"], bool(state["lines"]))
-        except (KeyError, TypeError) as error:
-            raise LmbenchError(f"{folder / STATE}: is not a saved char tokenizer ({error})") from None
+        with files.whole(folder / STATE, "char tokenizer", REMEDY):
+            fallback = files.field(state, "fallback", str)
+            if fallback not in ("byte", "unknown"):
+                raise ValueError(f"there is no fallback {fallback!r}")
+            tokenizer = cls(fallback)
+            tokenizer._build(files.field(state, "characters", str), files.field(state, "lines", bool))
         return tokenizer
 
 

@@ -9,15 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from tokenizers import Tokenizer
-
+from lmbench import files
 from lmbench.corpus.text import text_of
-from lmbench.errors import LmbenchError, UsageError
+from lmbench.errors import UsageError
 from lmbench.progress import Progress
-from lmbench.tokenizer._fast import Fast, byte_of_character, encode_batches
+from lmbench.tokenizer._fast import Fast, byte_of_character, encode_batches, from_json
 from lmbench.tokenizer._pieces import GPT2, LETTER_SPACE, Batch, batches
-from lmbench.tokenizer.base import load_state, save_state, with_end
-from lmbench.tokens import Tokens, Vocabulary
+from lmbench.tokenizer.base import STATE, load_state, save_state, with_end
+from lmbench.tokens import REMEDY, Tokens, Vocabulary
 
 if TYPE_CHECKING:
     from lmbench.corpus.text import Text
@@ -28,6 +27,7 @@ _ENDS = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>", "[EOS]", "<|eos|>"
 _BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _SPACE = "\u2581"  # SentencePiece's visible space
 _SAMPLE = 1 << 16
+_GAPS = 1 << 16  # ids that no token has, at most
 
 
 class Pretrained(Fast):
@@ -54,23 +54,23 @@ class Pretrained(Fast):
         self._adopt(file, lines=False)
 
     def _adopt(self, file: Path, lines: bool) -> None:
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+        with files.whole(file, "tokenizer.json", "give another one"):
+            content = files.field({"": files.read_json(file, files.LARGE)}, "", dict)
             _without_prefix(content)
-            self._tokenizer = Tokenizer.from_str(json.dumps(content))
-        except Exception as error:  # the library raises bare Exception for what it cannot parse
-            raise LmbenchError(f"{file}: is not a tokenizer.json ({error})") from None
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        self._tokenizer.encode_special_tokens = True
-        self._cut = _cut(content)
-        self.vocabulary = self._vocabulary(content, _named_end(file.parent), lines)
+            self._tokenizer = from_json(content)
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+            self._tokenizer.encode_special_tokens = True
+            self._cut = _cut(content)
+            self.vocabulary = self._vocabulary(content, _named_end(file.parent), lines)
 
     def _vocabulary(self, content: dict[str, Any], named: str | None, lines: bool) -> Vocabulary:
         ids = self._tokenizer.get_vocab(with_added_tokens=True)
         added = {entry["content"]: bool(entry["special"]) for entry in content.get("added_tokens", [])}
         end_token = next((token for token in (named, *_ENDS) if token in ids), None)
         size = max(ids.values(), default=-1) + 1
+        if not ids or size > len(ids) + _GAPS:
+            raise ValueError(f"ids up to {size:,} for {len(ids):,} tokens")
         end = size if end_token is None else ids[end_token]
         spelled = _spelling(content)
         tokens = [b""] * max(size, end + 1)
@@ -128,9 +128,12 @@ class Pretrained(Fast):
     @classmethod
     def load(cls, folder: Path) -> Self:
         state = load_state(folder)
+        with files.whole(folder / STATE, "pretrained tokenizer", REMEDY):
+            files.size_of(folder / "tokenizer.json")  # which has to be a file of this folder, not one elsewhere
+            lines, lossless = files.field(state, "lines", bool), files.field(state, "lossless", bool)
         tokenizer = cls(str(folder))
-        tokenizer.vocabulary = with_end(tokenizer.vocabulary, bool(state.get("lines")))
-        if not state.get("lossless", True):
+        tokenizer.vocabulary = with_end(tokenizer.vocabulary, lines)
+        if not lossless:
             tokenizer.lossless, tokenizer.reason = False, str(state.get("reason", ""))
             tokenizer.vocabulary = replace(tokenizer.vocabulary, lossless=False)
         return tokenizer
@@ -194,7 +197,7 @@ def _spelling(content: dict[str, Any]) -> Any:
 def _named_end(folder: Path) -> str | None:
     """The end of text that `tokenizer_config.json`, beside the tokenizer, names."""
     try:
-        config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        config = files.read_json(folder / "tokenizer_config.json", files.LARGE, finite=False)
     except (OSError, ValueError):
         return None
     token = config.get("eos_token") if isinstance(config, dict) else None

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import files
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.progress import Progress
 from lmbench.tokenizer._pieces import BEFORE_SPACE, batches
 from lmbench.tokenizer._spelling import Gap, Gaps, Speller, Table, divided
 from lmbench.tokenizer.base import STATE, IdsWriter, load_state, save_state, with_end
-from lmbench.tokens import Ids, Spelled, Tokens, Vocabulary
+from lmbench.tokens import REMEDY, Ids, Spelled, Tokens, Vocabulary
 
 if TYPE_CHECKING:
     from lmbench.corpus.text import Text
@@ -181,13 +182,18 @@ class Word:
     @classmethod
     def load(cls, folder: Path) -> Self:
         state = load_state(folder)
-        try:
+        with files.whole(folder / STATE, "word tokenizer", REMEDY):
             unknown, types = state.get("unknown", "token"), state.get("unknown_types", 1)
-            tokenizer = cls(state["vocabulary"], state["lowercase"], unknown, types)
-            tokenizer._build(state["words"], bool(state["lines"]))
+            if unknown not in ("token", "spell") or type(types) is not int:
+                raise ValueError("its unknown words are another tokenizer's")
+            size = files.field(state, "vocabulary", (int, type(None)))
+            tokenizer = cls(size, files.field(state, "lowercase", bool), unknown, types)
+            tokenizer._build(files.field(state, "words", list), files.field(state, "lines", bool))
             if unknown == "spell":
-                tokenizer._speller = Speller({str(word): int(count) for word, count in state["spelled"]})
-                tokenizer._gaps = Gaps({(str(a), str(gap), str(b)): int(count) for a, gap, b, count in state["gaps"]})
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise LmbenchError(f"{folder / STATE}: is not a saved word tokenizer ({error})") from None
+                spelled, gaps = state["spelled"], state["gaps"]
+                counts = [count for *_, count in [*spelled, *gaps]]
+                if not all(type(count) is int and 0 < count < 1 << 53 for count in counts):
+                    raise ValueError("a count is no number of words")
+                tokenizer._speller = Speller({str(word): count for word, count in spelled})
+                tokenizer._gaps = Gaps({(str(a), str(gap), str(b)): count for a, gap, b, count in gaps})
         return tokenizer

@@ -188,5 +188,5 @@ def test_missing_and_malformed_files(tmp_path: Path) -> None:
         tokenizers.make(f"pretrained({tmp_path})")
     for content in ("", "{}", "[]", '{"model": {}}'):
         (tmp_path / "tokenizer.json").write_text(content)
-        with pytest.raises(LmbenchError, match=r"is not a tokenizer\.json"):
+        with pytest.raises(LmbenchError, match=r"not a whole saved tokenizer\.json"):
             tokenizers.make(f"pretrained({tmp_path / 'tokenizer.json'})")
