@@ -172,13 +172,13 @@ def replaced(path: Path, change: object) -> None:
     [
         (lambda folder: replaced(folder / "text.npy", lambda text: text[::-1]), "is not the text that was indexed"),
         (lambda folder: replaced(folder / "positions.npy", lambda array: array[::-1]), "does not fit"),
-        (lambda folder: replaced(folder / "positions.npy", lambda array: array + 500), "does not fit"),
-        (lambda folder: replaced(folder / "branches.npy", lambda array: array[:3]), "does not fit"),
-        (lambda folder: replaced(folder / "depths.npy", lambda array: array[:1]), "not a whole suffix index"),
-        (lambda folder: (folder / "branches.npy").unlink(), "not a whole suffix index"),
-        (lambda folder: (folder / "positions.npy").write_bytes(b"\x93NUMPY"), "not a whole suffix index"),
-        (lambda folder: (folder / "index.json").write_text("{"), "not a whole suffix index"),
-        (lambda folder: (folder / "index.json").write_text(json.dumps({"left": False})), "not a whole suffix index"),
+        (lambda folder: replaced(folder / "positions.npy", lambda array: array + 500), "a position has a number"),
+        (lambda folder: replaced(folder / "branches.npy", lambda array: array[:3]), "does not ascend|is not within"),
+        (lambda folder: replaced(folder / "depths.npy", lambda array: array[:1]), "not a whole saved suffix index"),
+        (lambda folder: (folder / "branches.npy").unlink(), "not a whole saved suffix index"),
+        (lambda folder: (folder / "positions.npy").write_bytes(b"\x93NUMPY"), "not a whole saved suffix index"),
+        (lambda folder: (folder / "index.json").write_text("{"), "not a whole saved suffix index"),
+        (lambda folder: (folder / "index.json").write_text(json.dumps({"left": False})), "not a whole saved suffix index"),
     ],
 )
 def test_an_index_that_is_not_what_was_saved(tmp_path: Path, damage: object, message: str) -> None:
