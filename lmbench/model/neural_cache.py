@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lmbench import files
 from lmbench.errors import UsageError
 from lmbench.model._components import fit_component, load_component, make_component, refit_component, save_component
 from lmbench.model._gate import fit_gate, gate_weights
 from lmbench.model._neural import Neural
-from lmbench.model.base import Context, ModelCard, read_json, whole
+from lmbench.model.base import Context, ModelCard
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -30,6 +31,7 @@ Floats = NDArray[np.float64]
 _FLATNESS = (0.0, 1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0)  # theta times the mean squared length of a state
 _UNTUNED = (8.0, 0.1)  # flatness and weight where there is no validation text
 _TUNING_TOKENS = 20_000
+_LARGEST = 1e12  # theta that is read
 _QUERIES = 512  # places whose scores of all keys are held at once
 
 
@@ -210,13 +212,17 @@ class NeuralCache:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Self:
         path = folder / "neural_cache.json"
-        with whole(path, "neural cache"):
-            state = read_json(path)
-            spec, base = load_component(state["model"], folder / "model", device)
-            fitted = cls(spec, state["across"], int(state["window"]))
+        with files.whole(path, "neural cache"):
+            state = files.read_json(path)
+            across = files.field(state, "across", str)
+            if across not in ("text", "document"):
+                raise ValueError("it reaches over something else")
+            spec, base = load_component(files.field(state, "model", str), folder, "model", device)
+            fitted = cls(spec, across, files.whole_number(state, "window", 1, 1 << 53))
             fitted.base, fitted.runtime = _net(base, spec), Runtime(device=device)
-            fitted.theta, fitted.weight = float(state["theta"]), float(state["weight"])
-            fitted.end_of_text = int(state["end_of_text"])
+            fitted.theta = float(files.numbers(state["theta"], (), 0, _LARGEST))
+            fitted.weight = float(files.numbers(state["weight"], (), 0, 1))
+            fitted.end_of_text = files.whole_number(state, "end_of_text", 0, fitted.base.net.vocabulary - 1)
         fitted.card = ModelCard.load(folder / "card.json")
         return fitted
 
