@@ -8,14 +8,54 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+Count = Annotated[int, Field(ge=0, le=1 << 53)]
+Figure = Annotated[float, Field(ge=-1e15, le=1e15)]  # what can still be drawn and added up
+_BLOCKS = (
+    "n",
+    "bits_per_character",
+    "reliable",
+    "block_entropy_bits",
+    "conditional_entropy_bits",
+    "coverage",
+    "windows",
+)
+_LARGEST = 1e30  # of a number in a curve: operations of a training are many
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    if not isinstance(value, list):
+        raise ValueError("a curve's column is no list")
+    return value
+
+
+def _numbers(values: list[JsonValue], known: bool = False) -> None:
+    """Raises ValueError where one of them is no number of a size that can be drawn, nor, unless `known`, null."""
+    for value in values:
+        if isinstance(value, bool) or not (isinstance(value, int | float) or (value is None and not known)):
+            raise ValueError("a curve has what is no number")
+        if value is not None and not -_LARGEST <= value <= _LARGEST:
+            raise ValueError("a number of a curve is too large")
+
+
+def _columns(curve: dict[str, JsonValue], names: tuple[str, ...]) -> None:
+    columns = [_list(curve.get(name)) for name in names]
+    if len({len(column) for column in columns}) != 1:
+        raise ValueError(f"{', '.join(names)} are not of one length")
+    for name, column in zip(names, columns, strict=True):
+        if name == "reliable":
+            if not all(isinstance(value, bool) for value in column):
+                raise ValueError("reliable is neither true nor false")
+        else:
+            _numbers(column, known=name != "bits_per_character")
 
 
 class Split(_Strict):
@@ -26,11 +66,11 @@ class Split(_Strict):
 
     hash: str
     tokens_hash: str
-    documents: int
-    bytes: int
-    characters: int
-    tokens: int
-    words: int | None = None
+    documents: Count
+    bytes: Count
+    characters: Count
+    tokens: Count
+    words: Count | None = None
 
 
 class Card(_Strict):
@@ -44,12 +84,12 @@ class Card(_Strict):
     valid: Split
     test: Split
     tokenizer: str
-    vocabulary: int
+    vocabulary: Count
     vocabulary_hash: str
     lossless: bool
     boundary: str
     device: str
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     started: str
     command: str | None
     versions: dict[str, str]
@@ -61,8 +101,8 @@ class Behind(_Strict):
     """How far a row is behind the best one, paired on the same blocks, in nats per token."""
 
     best: str
-    nats_per_token: float
-    ci95: tuple[float, float] | None
+    nats_per_token: Figure
+    ci95: tuple[Figure, Figure] | None
 
 
 class Pass(_Strict):
@@ -71,9 +111,9 @@ class Pass(_Strict):
     then, interpolated between two validations, and null where the curve stays above."""
 
     model: str
-    nats_per_token: float
-    tokens: int | None
-    seconds: float | None
+    nats_per_token: Figure
+    tokens: Count | None
+    seconds: Figure | None
     flops: float | None
 
 
@@ -91,39 +131,50 @@ class Row(_Strict):
     """
 
     model: str
-    nats_per_token: float | None
-    bits_per_token: float | None
-    bits_per_character: float | None
-    bits_per_byte: float | None
+    nats_per_token: Figure | None
+    bits_per_token: Figure | None
+    bits_per_character: Figure | None
+    bits_per_byte: Figure | None
     perplexity: float | None
-    ci95_nats_per_token: tuple[float, float] | None
-    ci95_bits_per_byte: tuple[float, float] | None
-    tokens: int
-    bytes: int
-    parameters: int | None
-    stored_ngrams: int | None
-    bytes_on_disk: int
-    fit_seconds: float
-    score_seconds: float
-    peak_memory_bytes: int | None
+    ci95_nats_per_token: tuple[Figure, Figure] | None
+    ci95_bits_per_byte: tuple[Figure, Figure] | None
+    tokens: Count
+    bytes: Count
+    parameters: Count | None
+    stored_ngrams: Count | None
+    bytes_on_disk: Count
+    fit_seconds: Figure
+    score_seconds: Figure
+    peak_memory_bytes: Count | None
     device: str
     dtype: str
-    context: int | None
-    stride: int | None
+    context: Count | None
+    stride: Count | None
     adaptive: bool
     distribution: bool
-    zero_probability_tokens: int
-    mean_nats: float | None
+    zero_probability_tokens: Count
+    mean_nats: Figure | None
     blocks: str
     behind: Behind | None
     training: dict[str, JsonValue]
     folder: str
     notes: list[str]
-    valid_nats_per_token: float | None = None
+    valid_nats_per_token: Figure | None = None
     control: bool = False
     passes: list[Pass] = []
-    unknown_share: float | None = None
+    unknown_share: Figure | None = None
     word_perplexity: float | None = None
+
+    @model_validator(mode="after")
+    def _drawable(self) -> Self:
+        """What the report reads out of `training` has to be there as it is written, or not at all."""
+        curve, loss = self.training.get("curve"), self.training.get("training_loss")
+        for point in curve if isinstance(curve, list) else []:
+            if isinstance(point, dict):
+                _numbers([point.get(name) for name in ("valid", "train", "tokens", "seconds", "flops")])
+        if isinstance(loss, dict):
+            _numbers([loss.get("unigram_entropy"), loss.get("nats_per_token")], known=True)
+        return self
 
 
 class Entropy(_Strict):
@@ -131,13 +182,27 @@ class Entropy(_Strict):
 
     estimator: str
     kind: Literal["upper bound", "estimate", "lower bound", "true rate"]
-    bits_per_byte: float | None
-    bits_per_character: float | None
-    bits_per_token: float | None
-    ci95_bits_per_character: tuple[float, float] | None
-    seconds: float
+    bits_per_byte: Figure | None
+    bits_per_character: Figure | None
+    bits_per_token: Figure | None
+    ci95_bits_per_character: tuple[Figure, Figure] | None
+    seconds: Figure
     note: str
     curve: dict[str, JsonValue]
+
+    @model_validator(mode="after")
+    def _drawable(self) -> Self:
+        """What the report draws of `curve` has to be columns of numbers, all of one length."""
+        if self.curve.keys() >= set(_BLOCKS[:3]):
+            _columns(self.curve, _BLOCKS)
+            _numbers(_list(self.curve["n"]) + _list(self.curve["windows"]), known=True)
+        if "block_ends" in self.curve:
+            _columns(self.curve, ("block_ends", "block_bits"))
+            ends, bits = _list(self.curve["block_ends"]), _list(self.curve["block_bits"])
+            _numbers(ends + bits, known=True)
+            if any(end <= start for start, end in zip([0, *ends], ends, strict=False)):  # type: ignore[operator]
+                raise ValueError("block_ends do not ascend")
+        return self
 
 
 class Failure(_Strict):
@@ -155,15 +220,15 @@ class ShannonPoint(_Strict):
     ranks, see `Shannon.groups`; none in records of before they were kept.
     """
 
-    context: int
-    lower: float
-    upper: float
-    ci95_lower: tuple[float, float] | None
-    ci95_upper: tuple[float, float] | None
-    cross_entropy: float | None
-    first: float
-    guesses: float
-    shares: list[float] = []
+    context: Count
+    lower: Figure
+    upper: Figure
+    ci95_lower: tuple[Figure, Figure] | None
+    ci95_upper: tuple[Figure, Figure] | None
+    cross_entropy: Figure | None
+    first: Figure
+    guesses: Figure
+    shares: list[Figure] = []
 
 
 class Shannon(_Strict):
@@ -175,12 +240,19 @@ class Shannon(_Strict):
     """
 
     model: str
-    alphabet: int
-    positions: int
-    characters_per_token: float | None
+    alphabet: Count
+    positions: Count
+    characters_per_token: Figure | None
     points: list[ShannonPoint]
     notes: list[str]
-    groups: list[int] = []
+    groups: list[Count] = []
+
+    @model_validator(mode="after")
+    def _grouped(self) -> Self:
+        """Each point has a share for each group of ranks, or none."""
+        if any(point.shares and len(point.shares) != len(self.groups) for point in self.points):
+            raise ValueError("shares and groups are not of one length")
+        return self
 
 
 class Record(_Strict):

@@ -95,7 +95,8 @@ class Watch:
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self.on:
             return
-        if event in ("subprocess.Popen", "os.system", "socket.connect", "socket.getaddrinfo"):
+        own = event == "subprocess.Popen" and arguments[0] == "git"  # which asks for the commit of the program itself
+        if event in ("subprocess.Popen", "os.system", "socket.connect", "socket.getaddrinfo") and not own:
             self.seen.append(f"{event} {arguments!r:.200}")
         named = event in ("open", "os.listdir", "os.scandir", "os.mkdir", "os.remove", "os.rename", "os.rmdir")
         if named or event in ("os.link", "os.symlink", "os.truncate", "os.utime", "shutil.rmtree"):

@@ -59,7 +59,7 @@ def _of_row(row: Row, test: Split) -> Line:
         bits_per_byte=row.bits_per_byte,
         low=low,
         high=high,
-        interval=None if low is None or high is None or scale is None else (low / scale, high / scale),
+        interval=None if low is None or high is None or not scale else (low / scale, high / scale),
         row=row,
     )
 
@@ -86,7 +86,7 @@ def _characters_per_byte(figure: Row | Entropy, test: Split) -> float | None:
     if figure.bits_per_byte is None or figure.bits_per_character is None:
         return None
     if figure.bits_per_character == 0:
-        return test.characters / test.bytes
+        return test.characters / max(1, test.bytes)
     return figure.bits_per_byte / figure.bits_per_character
 
 
