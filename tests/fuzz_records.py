@@ -315,8 +315,19 @@ def open_run(command: list[str], watch: Watch) -> tuple[str, str, int]:
     return f"exit {result.exit_code}", fault, memory.bytes or 0
 
 
-def fuzz(base: Path, home: Path, count: int, seed: int, watch: Watch, tell: Callable[[str], None] = print) -> Tally:
-    """`count` mutations of copies of the run `base` in `home`."""
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def fuzz(
+    base: Path,
+    home: Path,
+    numbers: range,
+    seed: int,
+    watch: Watch,
+    tell: Callable[[str], None] = say,
+) -> Tally:
+    """The mutations `numbers` of copies of the run `base` in `home`."""
     rows = [(row.model, row.folder) for row in store.read_record(base).rows]
     tally, intact = Tally(), dict[str, int]()
     copy, bait = home / "copy", home / BAIT
@@ -324,7 +335,9 @@ def fuzz(base: Path, home: Path, count: int, seed: int, watch: Watch, tell: Call
     shutil.copyfile(base.parents[1] / "text.txt", home / "text.txt")
     watch.allowed = allowed_places(copy, home / "out", home / "text.txt", base.parents[1] / "text.txt")
     watch.allowed += tuple(os.path.realpath(home / name) for name in ("out.arpa", ".out.arpa"))
-    for number in range(count):
+    for done, number in enumerate(numbers):
+        if done % 50 == 0:
+            tell(f"... {done} mutations, memory {tally.worst:.2f}")
         rng = np.random.default_rng([seed, number])
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(base, copy)
@@ -355,17 +368,22 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokenizer", action="append")
+    parser.add_argument("--first", type=int, default=0, help="number of the first mutation")
+    parser.add_argument("--home", help="folder of the intact runs, made where they are missing")
     options = parser.parse_args()
     watch = Watch()
-    with tempfile.TemporaryDirectory() as name:
-        os.environ.setdefault("LMBENCH_CACHE", f"{name}/cache")
+    with tempfile.TemporaryDirectory() as temporary:
+        name = options.home or temporary
+        os.environ["LMBENCH_CACHE"] = f"{name}/cache"
         for tokenizer in options.tokenizer or ["char", "word", "bpe(vocabulary=300)"]:
             home = Path(name) / tokenizer
-            home.mkdir()
+            home.mkdir(parents=True, exist_ok=True)
             start = time.perf_counter()
-            base = make_run(home, tokenizer)
-            (home / "fuzz").mkdir()
-            tally = fuzz(base, home / "fuzz", options.count, options.seed, watch)
+            found = sorted((home / "runs").glob("*/record.json"))
+            base = found[0].parent if found else make_run(home, tokenizer)
+            damaged = Path(tempfile.mkdtemp(dir=temporary))
+            numbers = range(options.first, options.first + options.count)
+            tally = fuzz(base, damaged, numbers, options.seed, watch)
             print(f"{tokenizer}: {options.count} mutations, {len(tally.faults)} faults", dict(tally.kinds))
             print(dict(sorted(tally.outcomes.items())))
             print(f"memory at most {tally.worst:.2f} of the intact run's ({tally.worst_of})", flush=True)
