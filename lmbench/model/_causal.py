@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model._hub import quiet
+from lmbench.net._output import linear_cross_entropy
 from lmbench.net.base import Net
 
 LONGEST = 2_048  # tokens looked back on, of a model that could read more
@@ -96,14 +97,23 @@ class Causal(Net):
 
     def _from_hidden(self, hidden: Tensor) -> Tensor:
         """The output matrix, and what some models do after it: multiply, divide, or bound smoothly."""
-        logits: Tensor = self.model.get_output_embeddings()(hidden).float()
-        logits = logits * (getattr(self.config, "logit_scale", None) or 1.0)
-        logits = logits / (getattr(self.config, "logits_scaling", None) or 1.0)
-        cap = getattr(self.config, "final_logit_softcapping", None)
-        return logits if cap is None else cap * torch.tanh(logits / cap)
+        logits: Tensor = self.model.get_output_embeddings()(hidden).float() * self._scale
+        return logits if self._cap is None else self._cap * torch.tanh(logits / self._cap)
+
+    @property
+    def _scale(self) -> float:
+        scale = getattr(self.config, "logit_scale", None) or 1.0
+        return float(scale) / float(getattr(self.config, "logits_scaling", None) or 1.0)
+
+    @property
+    def _cap(self) -> float | None:
+        return getattr(self.config, "final_logit_softcapping", None)
 
     def forward(self, ids: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
-        return F.cross_entropy(self.logits(self.hidden(ids)).flatten(0, 1), targets.flatten())
+        hidden, head = self.hidden(ids), self.model.get_output_embeddings()
+        if self.whole or type(head) is not nn.Linear or (head.bias is not None and self._scale != 1.0):
+            return F.cross_entropy(self.logits(hidden).flatten(0, 1), targets.flatten())
+        return linear_cross_entropy(hidden * self._scale, head.weight, head.bias, targets, self._cap)
 
     @property
     def output(self) -> Tensor | None:

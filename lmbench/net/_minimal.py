@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lmbench.net._pointwise import rms_norm
 from lmbench.net._scan import scan
 from lmbench.net.base import Recurrent, Setting, State, in_range, is_share
 
@@ -59,19 +60,15 @@ class Minimal(Recurrent):
         x = F.dropout(self.embedding(ids), self.dropout, self.training)  # (B, T, C)
         after = []
         for layer in range(self.layers):
-            keep, add = (part.float() for part in self.cell(self.gated[layer](F.rms_norm(x, x.shape[-1:]))))
+            keep, add = (part.float() for part in self.cell(self.gated[layer](rms_norm(x))))
             if begins is not None:
                 keep = keep.masked_fill(begins[:, :, None], 0.0)  # nothing is kept from another document
             h = recur(keep, add, state[layer])  # (B, T, inner)
             after.append(h[:, -1])
             x = x + F.dropout(self.out[layer](h), self.dropout, self.training)
-            up = F.gelu(self.up[layer](F.rms_norm(x, x.shape[-1:])))
+            up = F.gelu(self.up[layer](rms_norm(x)))
             x = x + F.dropout(self.down[layer](up), self.dropout, self.training)
-        return F.rms_norm(x, x.shape[-1:]), (torch.stack(after),)
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = self.head(hidden).float()
-        return logits
+        return rms_norm(x), (torch.stack(after),)
 
 
 def recur(keep: Tensor, add: Tensor, state: Tensor) -> Tensor:

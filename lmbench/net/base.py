@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lmbench.errors import UsageError
+from lmbench.net._output import linear_cross_entropy
 
+FEW = 1_024  # types whose logits take no more room than what the layers keep anyway
 SPEED = {"cpu": 20_000, "cuda": 1_000_000}  # tokens/s of training, roughly, of a net that suits the device
 
 
@@ -62,11 +64,12 @@ class Setting:
 
 
 class Net(nn.Module, ABC):
-    """An architecture: `hidden` maps ids to vectors, `logits` maps vectors to scores of every next id.
+    """An architecture: `hidden` maps ids to vectors, the layer `head` maps vectors to scores of every next id.
 
     A plug-in is a subclass whose `__init__` takes the size of the vocabulary and then its options. `row` is the length
     of the rows it is trained and scored on; `context` is how many ids a prediction can depend on: all of a row for a
-    transformer, fewer for a feed-forward net over the last n-1 ids, None where there is no limit (`Recurrent`).
+    transformer, fewer for a feed-forward net over the last n-1 ids, None where there is no limit (`Recurrent`). One
+    whose output is more than `head` and `softcap` overrides `logits` and `forward`.
     """
 
     vocabulary: int
@@ -77,19 +80,25 @@ class Net(nn.Module, ABC):
         True  # whether `Setting.head_rate` suits its output layer; it learns as tables do else
     )
     compiles: ClassVar[bool] = True  # whether torch.compile gains anything
+    head: nn.Linear  # the output layer
+    softcap: float | None = None  # the logits are bounded smoothly to -softcap .. softcap
 
     @abstractmethod
     def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
         """[B, T] ids -> [B, T, C] vectors. `documents`: [B, T], equal within a document and
         different across a boundary; None where every row lies within one document."""
 
-    @abstractmethod
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., C] -> [..., V] in float32: unnormalised natural-log probabilities of the next id."""
+        logits: Tensor = self.head(hidden).float()
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
     def forward(self, ids: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
         """Mean cross-entropy in nats of `targets` [B, T], where `targets[b, t]` follows `ids[b, t]`."""
-        return F.cross_entropy(self.logits(self.hidden(ids, documents)).flatten(0, 1), targets.flatten())
+        hidden = self.hidden(ids, documents)
+        if self.vocabulary < FEW:
+            return F.cross_entropy(self.logits(hidden).flatten(0, 1), targets.flatten())
+        return linear_cross_entropy(hidden, self.head.weight, self.head.bias, targets, self.softcap)
 
     @classmethod
     def sizes(cls, setting: Setting, given: dict[str, Any]) -> dict[str, Any]:

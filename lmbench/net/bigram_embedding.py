@@ -32,7 +32,3 @@ class BigramEmbedding(Net):
     def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
         vectors: Tensor = self.embedding(ids)
         return vectors
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = self.head(hidden).float()
-        return logits

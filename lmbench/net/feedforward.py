@@ -61,7 +61,3 @@ class Feedforward(Net):
         x = self.embedding(last).flatten(2)  # (B, T, (n-1) C)
         h = F.dropout(torch.tanh(self.inner(x)), self.dropout, self.training)
         return torch.cat([h, x], dim=-1) if self.direct else h
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = self.head(hidden).float()
-        return logits

@@ -89,10 +89,6 @@ class LSTM(Recurrent):
             hidden = pad_packed_sequence(self.cells(packed)[0], batch_first=True)[0][piece, place]
         return F.dropout(hidden, self.dropout, self.training)
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = self.head(hidden).float()
-        return logits
-
     def _embed(self, ids: Tensor) -> Tensor:
         return F.dropout(self.embedding(ids), self.dropout, self.training)  # (B, T, C)
 

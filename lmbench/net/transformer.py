@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lmbench.errors import UsageError
+from lmbench.net._pointwise import relu_squared, rms_norm, rotate, rotations
 from lmbench.net.base import Net, Setting, in_range, is_share, places, same_document
 
 __all__ = ["Transformer"]
@@ -128,10 +129,6 @@ class Transformer(Net):
         out: Tensor = self.norm(x)
         return out
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = self.head(hidden).float()
-        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
-
     def attention_flops(self, length: int) -> int:
         return 4 * self.layers * self.width * length
 
@@ -192,7 +189,7 @@ class Attention(nn.Module):
         qkv = F.linear(x, weight, bias).view(B, T, 3 * self.heads, C // self.heads)  # (B, T, 3 nh, hs)
         qk, v = qkv[:, :, : 2 * self.heads], qkv[:, :, 2 * self.heads :]
         if self.style.qk_norm:
-            qk = F.rms_norm(qk, qk.shape[-1:])
+            qk = rms_norm(qk)
         if rotation is not None:
             qk = rotate(qk, rotation)
         q, k = qk.to(v.dtype).transpose(1, 2).chunk(2, dim=1)  # each (B, nh, T, hs)
@@ -225,44 +222,15 @@ class MLP(nn.Module):
         return F.dropout(self.out(h), self.dropout, self.training)
 
 
-class ReluSquared(torch.autograd.Function):
-    """max(x, 0)², with a gradient of one pass over memory; on a CPU `relu(x).square()` takes three times as long."""
+class RMSNorm(nn.Module):
+    """Root mean square one, without a gain."""
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        relu = x.relu()
-        ctx.save_for_backward(relu)
-        return relu * relu
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (relu,) = ctx.saved_tensors
-        return torch.addcmul(relu.new_zeros(()), gradient, relu, value=2)
-
-
-def relu_squared(x: Tensor) -> Tensor:
-    if x.device.type != "cpu":  # torch.compile fuses it there
-        return F.relu(x).square()
-    squared: Tensor = ReluSquared.apply(x)  # type: ignore[no-untyped-call]
-    return squared
+    def forward(self, x: Tensor) -> Tensor:
+        return rms_norm(x)
 
 
 def norm(width: int, style: Style) -> nn.Module:
-    return nn.LayerNorm(width) if style.layer_norm else nn.RMSNorm(width, elementwise_affine=False)
-
-
-def rotations(length: int, width: int, base: float = 10_000.0) -> Tensor:
-    """[2, T, 1, width / 2]: cosine and sine of position x frequency (Su et al. 2021, equation 15)."""
-    frequency = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
-    angle = torch.arange(length, dtype=torch.float64)[:, None] * frequency
-    return torch.stack([angle.cos(), angle.sin()])[:, :, None].float()
-
-
-def rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """Turn each pair (x[i], x[i + width / 2]) of the last dimension by its position's angle; x: (B, T, nh, hs)."""
-    cos, sin = rotation[0], rotation[1]
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+    return nn.LayerNorm(width) if style.layer_norm else RMSNorm()
 
 
 def initialise(module: nn.Module, style: Style, layers: int) -> None:

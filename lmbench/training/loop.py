@@ -22,7 +22,7 @@ from lmbench.tokens import Tokens
 from lmbench.training import checkpoint
 from lmbench.training.budget import Budget, Schedule, Spent
 from lmbench.training.data import Batch, Rows
-from lmbench.training.device import autocast_type, compiler_failed, few_threads, micro_rows, worth_compiling
+from lmbench.training.device import autocast_type, compiler_failed, few_threads, memory_kept, micro_rows, worth_compiling
 from lmbench.training.evaluation import log_probs, validation_windows
 from lmbench.training.interrupt import deferred
 from lmbench.training.optimiser import TABLE_RATE, optimisers, set_rates
@@ -86,8 +86,8 @@ class Loop:
             net,
             training.learning_rate,
             training.weight_decay,
-            fused=self.device != "cpu",
             head_rate=TABLE_RATE if training.head_rate is None else training.head_rate,
+            product=autocast_type("auto", self.device),
         )
         compiled = net.compiles and worth_compiling(budget, self.device, self.flops_per_token)
         self.compiled = compiled if training.compile is None else training.compile
@@ -147,6 +147,7 @@ class Loop:
             deferred() as interrupt,
             torch.random.fork_rng(self._gpus()),
             threads,
+            memory_kept(self.device),
             ThreadPoolExecutor(1, initializer=_use_gpu, initargs=(self._gpus(),)) as reader,
         ):
             self.net.train()

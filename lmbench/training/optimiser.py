@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from lmbench.net.base import Net
+from lmbench.training.muon import Muon
 
 TABLE_RATE = 3.0  # AdamW's learning rate for embeddings and vectors, as a multiple of the matrices'
 
 
 def optimisers(
-    net: Net, learning_rate: float, weight_decay: float, fused: bool, head_rate: float = TABLE_RATE
+    net: Net,
+    learning_rate: float,
+    weight_decay: float,
+    head_rate: float = TABLE_RATE,
+    product: torch.dtype | None = None,
 ) -> list[Optimizer]:
     """One or two optimisers that together hold every parameter of `net` that is trained; each group keeps its full rate
     as `base`.
 
-    Muon (Jordan et al. 2024) orthogonalises the momentum of a matrix; its step is scaled to AdamW's usual root mean
-    square, 0.2 sqrt(max(rows, columns)) (Liu et al. 2025, arXiv 2502.16982, equation 4), so that one learning rate
-    serves both. AdamW's is `head_rate` times as large for the output layer, tied or not, and `TABLE_RATE` times for the
-    rest. Weight decay is decoupled and falls on the matrices only.
+    One learning rate serves both, for a step of Muon is scaled to AdamW's usual size. AdamW's is `head_rate` times as
+    large for the output layer, tied or not, and `TABLE_RATE` times for the rest. Weight decay is decoupled and falls on
+    the matrices only. `product` is the type that Muon multiplies in, None for the matrices' own.
     """
     matrices = [p for p in net.matrices() if p.requires_grad]
     chosen = {id(p) for p in matrices}
@@ -32,13 +37,11 @@ def optimisers(
         if held
     ]
     if net.muon and matrices:
-        made.append(
-            Muon(matrices, lr=learning_rate, momentum=0.95, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
-        )
+        made.append(Muon(matrices, lr=learning_rate, weight_decay=weight_decay, dtype=product))
     elif matrices:
         groups.append({"params": matrices, "lr": learning_rate, "weight_decay": weight_decay})
     if groups:
-        made.append(AdamW(groups, betas=(0.9, 0.95), eps=1e-10, fused=fused))
+        made.append(AdamW(groups, betas=(0.9, 0.95), eps=1e-10, fused=True))
     for optimiser in made:
         for group in optimiser.param_groups:
             group["base"] = group["lr"]

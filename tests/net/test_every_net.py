@@ -78,7 +78,7 @@ def test_a_state_carried_from_piece_to_piece_is_that_of_the_whole(net: Net) -> N
 
 
 def test_every_parameter_is_trained_by_one_optimiser(net: Net) -> None:
-    held = [id(p) for made in optimisers(net, 0.01, 0.1, fused=False) for g in made.param_groups for p in g["params"]]
+    held = [id(p) for made in optimisers(net, 0.01, 0.1) for g in made.param_groups for p in g["params"]]
     assert sorted(held) == sorted(id(p) for p in net.parameters())
 
 

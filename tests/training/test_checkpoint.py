@@ -18,7 +18,7 @@ def stepped(
 ) -> tuple[Transformer, list[torch.optim.Optimizer]]:
     torch.manual_seed(0)
     net = Transformer(vocabulary, layers=1, width=width, heads=2, context=8, tied=tied)
-    made = optimisers(net, 0.01, 0.1, fused=False)
+    made = optimisers(net, 0.01, 0.1)
     ids = torch.arange(8)[None]
     net(ids, ids.roll(1, 1)).backward()
     for optimiser in made:
@@ -88,7 +88,7 @@ def test_an_optimiser_of_another_version_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tied", [False, True])
 def test_the_output_layer_has_a_rate_of_its_own(tied: bool) -> None:
     net, _ = stepped(tied=tied)
-    made = optimisers(net, 0.01, 0.1, fused=False, head_rate=0.5)
+    made = optimisers(net, 0.01, 0.1, head_rate=0.5)
     rates = {id(p): group["base"] for each in made for group in each.param_groups for p in group["params"]}
     assert rates[id(net.head.weight)] == 0.005
     assert rates[id(net.embedding.weight)] == pytest.approx(0.005 if tied else 0.03)
@@ -100,6 +100,6 @@ def test_only_what_is_trained_has_an_optimiser() -> None:
     net.embedding.weight.requires_grad_(False)
     net.blocks[0].mlp.up.weight.requires_grad_(False)
     held = [
-        p for each in optimisers(net, 0.01, 0.1, fused=False) for group in each.param_groups for p in group["params"]
+        p for each in optimisers(net, 0.01, 0.1) for group in each.param_groups for p in group["params"]
     ]
     assert {id(p) for p in held} == {id(p) for p in net.parameters() if p.requires_grad}
