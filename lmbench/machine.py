@@ -102,6 +102,7 @@ def machine(device: str) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "platform": platform.platform(),
         "cpu": _cpu(),
+        "instructions": instructions(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_bytes": _memory(),
         "gpu": None,
@@ -111,6 +112,25 @@ def machine(device: str) -> dict[str, Any]:
 
         facts["gpu"] = torch.cuda.get_device_name()
     return facts
+
+
+def instructions() -> list[str]:
+    """What the processor multiplies with, of AVX2, AVX-512, bfloat16 and AMX; a step of training depends on it. Empty
+    where the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return []
+    flags = next(
+        (set(line.partition(":")[2].split()) for line in lines if line.lower().startswith(("flags", "features"))), set()
+    )
+    known = {
+        "AVX2": {"avx2"},
+        "AVX-512": {"avx512f"},
+        "bfloat16": {"avx512_bf16", "amx_bf16", "bf16"},
+        "AMX": {"amx_tile"},
+    }
+    return [name for name, any_of in known.items() if flags & any_of]
 
 
 def _cpu() -> str:

@@ -109,6 +109,10 @@ class Causal(Net):
     def _cap(self) -> float | None:
         return getattr(self.config, "final_logit_softcapping", None)
 
+    @property
+    def logits_kept(self) -> int:
+        return self.vocabulary
+
     def forward(self, ids: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
         hidden, head = self.hidden(ids), self.model.get_output_embeddings()
         if self.whole or type(head) is not nn.Linear or (head.bias is not None and self._scale != 1.0):

@@ -89,4 +89,3 @@ class _LinearCrossEntropy(torch.autograd.Function):
             None,
             None,
         )
-

@@ -62,8 +62,8 @@ class _ReluSquared(torch.autograd.Function):
 
 
 def rotations(length: int, width: int, base: float = 10_000.0) -> Tensor:
-    """[2, T, 1, width]: cosine and sine of position x frequency (Su et al. 2021, equation 15), each frequency twice, its
-    sine first negative."""
+    """[2, T, 1, width]: cosine and sine of position x frequency (Su et al. 2021, equation 15), each frequency twice,
+    its sine first negative."""
     frequency = base ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
     angle = torch.arange(length, dtype=torch.float64)[:, None] * frequency
     cos, sin = angle.cos(), angle.sin()

@@ -80,6 +80,7 @@ class Net(nn.Module, ABC):
         True  # whether `Setting.head_rate` suits its output layer; it learns as tables do else
     )
     compiles: ClassVar[bool] = True  # whether torch.compile gains anything
+    captures_documents: ClassVar[bool] = True  # whether a CUDA graph can hold its step on rows of several documents
     head: nn.Linear  # the output layer
     softcap: float | None = None  # the logits are bounded smoothly to -softcap .. softcap
 
@@ -100,6 +101,11 @@ class Net(nn.Module, ABC):
             return F.cross_entropy(self.logits(hidden).flatten(0, 1), targets.flatten())
         return linear_cross_entropy(hidden, self.head.weight, self.head.bias, targets, self.softcap)
 
+    @property
+    def logits_kept(self) -> int:
+        """How many logits a place takes memory for until its gradient is there, or what takes as much."""
+        return min(self.vocabulary, FEW)
+
     @classmethod
     def sizes(cls, setting: Setting, given: dict[str, Any]) -> dict[str, Any]:
         """Values for the options that the user left out, where the declared default does not fit `setting`."""
@@ -110,6 +116,10 @@ class Net(nn.Module, ABC):
         """The matrix of the output layer, which may be the embedding's too; None where there is no `head`."""
         head = getattr(self, "head", None)
         return head.weight if isinstance(head, nn.Linear) else None
+
+    def regions(self) -> list[nn.Module]:
+        """What torch.compile fuses, each by itself: layers of one shape, which share what was compiled, or the net."""
+        return [self]
 
     def matrices(self) -> list[nn.Parameter]:
         """The hidden matrices: what maps vectors to vectors. Embedding tables and the output layer are not among

@@ -34,6 +34,7 @@ class LSTM(Recurrent):
     # of the width), an LSTM came to 1.512 nats per character of tinyshakespeare's validation text after 1,500,000
     # tokens; as it is, to 1.434.
     slow_output = False
+    captures_documents = False  # packing asks for lengths on the CPU
     compiles = False  # the fused recurrent kernels stay outside of the graph, and packing makes its shapes vary
 
     def __init__(

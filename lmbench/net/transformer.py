@@ -129,6 +129,9 @@ class Transformer(Net):
         out: Tensor = self.norm(x)
         return out
 
+    def regions(self) -> list[nn.Module]:
+        return list(self.blocks)
+
     def attention_flops(self, length: int) -> int:
         return 4 * self.layers * self.width * length
 

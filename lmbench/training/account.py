@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from lmbench.training.device import autocast_type
 from lmbench.training.loop import Loop
 from lmbench.training.utilisation import peak_flops, utilisation
 
@@ -21,6 +22,9 @@ def account(loop: Loop, text: int) -> dict[str, Any]:
         "tokens": state.tokens,
         "epochs": state.tokens / text,
         "seconds": state.seconds,
+        "starting_seconds": state.starting_seconds,
+        "multiplied_in": _name(loop.autocast),
+        "muon_multiplies_in": _name(autocast_type("auto", loop.device)) if loop.net.muon else None,
         "flops": loop.spent.flops,
         "processes": processes,
         "tokens_per_second": speed,
@@ -41,6 +45,10 @@ def sentences(loop: Loop) -> list[str]:
     share = utilisation(loop.flops_per_token, speed, peak, processes)
     whole = f"{peak * processes / 1e12:,.0f} TFLOP/s in bfloat16 ({processes} x {_gpu(loop)})"
     return [f"model FLOP utilisation {share:.1%} of {whole}", *loop.state.notes]
+
+
+def _name(dtype: torch.dtype | None) -> str:
+    return str(dtype or torch.float32).removeprefix("torch.")
 
 
 def _gpu(loop: Loop) -> str:

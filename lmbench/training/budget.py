@@ -56,20 +56,18 @@ class Schedule:
 
     Rises from 0 over `warmup`, stays at 1, and falls in a line to 0 over the last `decay` (Hu et al. 2024,
     MiniCPM, section 4.1; Haegele et al. 2024). `end` is 1, or less where training is told to come to an end early;
-    `begin` is where the fall starts, `start` where the rise does: later than 0 where compiling took a share of it.
-    `step` is the share that one step is expected to take: the rise has the rate of the step's end, so that the first
-    step is not lost, nor all of a run that has only one.
+    `begin` is where the fall starts. `step` is the share that one step is expected to take: the rise has the rate of
+    the step's end, so that the first step is not lost, nor all of a run that has only one.
     """
 
     warmup: float
     begin: float
     end: float = 1.0
-    start: float = 0.0
     step: float = 0.0
 
     def factor(self, fraction: float) -> float:
         """Of the learning rate, between 0 and 1, at `fraction` of the budget."""
-        past = max(0.0, fraction - self.start) + self.step
+        past = fraction + self.step
         rise = past / self.warmup if past < self.warmup else 1.0
         fall = (self.end - fraction) / (self.end - self.begin) if fraction > self.begin else 1.0
         return max(0.0, min(rise, fall))

@@ -7,10 +7,11 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
+from lmbench.machine import instructions
+from lmbench.net.base import Net
 from lmbench.training.budget import Budget
 
 BATCH = {"cpu": 2_048, "cuda": 16_384}  # tokens in a step
@@ -24,25 +25,31 @@ def autocast_type(precision: str, device: str) -> torch.dtype | None:
     if precision == "auto":
         # a GPU before Ampere only emulates it
         gpu = device == "cuda"
-        native = torch.cuda.is_bf16_supported(including_emulation=False) if gpu else _cpu_multiplies_bfloat16()
+        native = torch.cuda.is_bf16_supported(including_emulation=False) if gpu else "bfloat16" in instructions()
         return torch.bfloat16 if native else None
     return torch.bfloat16 if precision == "bfloat16" else None
 
 
-def _cpu_multiplies_bfloat16() -> bool:
-    """Whether the CPU has instructions for it (AVX512-BF16 or AMX): without them it is slower than float32."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
-def worth_compiling(budget: Budget, device: str, flops_per_token: float) -> bool:
-    """Compiling costs about a minute once: on a GPU it comes back in a training of three and more."""
+def worth_compiling(budget: Budget, device: str, flops_per_token: float, by_region: bool) -> bool:
+    """A region, compiled once for all layers, costs about ten seconds: on a GPU it comes back in a training of one
+    minute and more; a whole net costs about a minute, which comes back in three."""
     tokens = budget.tokens_at(flops_per_token)
-    long = (budget.seconds or 0.0) >= 180.0 or (budget.seconds is None and (tokens or 0) >= 100_000_000)
+    seconds, many = (60.0, 30_000_000) if by_region else (180.0, 100_000_000)
+    long = (budget.seconds or 0.0) >= seconds or (budget.seconds is None and (tokens or 0) >= many)
     return device == "cuda" and long
+
+
+def compile_regions(net: Net) -> None:
+    """Have torch.compile fuse each of the net's regions when it is first called, in place."""
+    for region in net.regions():
+        region.compile()
+
+
+def leave_regions(net: Net) -> None:
+    """The net as it is written again; the nets of a process share a limit of compiled graphs."""
+    for region in net.regions():
+        region._compiled_call_impl = None
+    torch.compiler.reset()
 
 
 def micro_rows(rows: int, logits: int, device: str) -> int:

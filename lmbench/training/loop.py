@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from lmbench.errors import LmbenchError
-from lmbench.machine import out_of_memory
+from lmbench.machine import out_of_memory, synchronise
 from lmbench.net.base import SPEED, Net
 from lmbench.progress import Progress, Task
 from lmbench.runtime import Runtime
@@ -22,8 +23,18 @@ from lmbench.tokens import Tokens
 from lmbench.training import checkpoint
 from lmbench.training.budget import Budget, Schedule, Spent
 from lmbench.training.data import Batch, Rows
-from lmbench.training.device import autocast_type, compiler_failed, few_threads, memory_kept, micro_rows, worth_compiling
+from lmbench.training.device import (
+    autocast_type,
+    compile_regions,
+    compiler_failed,
+    few_threads,
+    leave_regions,
+    memory_kept,
+    micro_rows,
+    worth_compiling,
+)
 from lmbench.training.evaluation import log_probs, validation_windows
+from lmbench.training.graph import Capture, StepGraph, cuda_capture, tensors_of_step
 from lmbench.training.interrupt import deferred
 from lmbench.training.optimiser import TABLE_RATE, optimisers, set_rates
 from lmbench.training.options import Training
@@ -49,7 +60,7 @@ class State:
     best: float | None = None  # nats per token
     best_tokens: int = 0
     since_best: int = 0
-    warmup_begin: float = 0.0
+    starting_seconds: float = 0.0  # before the clock of the budget starts: kernels compiled, memory taken
     decay_begin: float = 1.0
     decay_end: float = 1.0
     done: bool = False
@@ -78,7 +89,7 @@ class Loop:
         self.budget, self.runtime, self.identity = budget, runtime, identity
         self.device = runtime.device
         self.data = Rows(train, min(net.row, len(train)), rows, runtime.seed)
-        self.micro = micro_rows(rows, self.data.length * net.vocabulary, self.device)
+        self.micro = micro_rows(rows, self.data.length * net.logits_kept, self.device)
         self.windows = validation_windows(valid, net.row, self.device)
         self.flops_per_token = net.costs(self.data.length)["flops_per_token"]
         self.autocast = autocast_type(training.precision, self.device)
@@ -89,9 +100,12 @@ class Loop:
             head_rate=TABLE_RATE if training.head_rate is None else training.head_rate,
             product=autocast_type("auto", self.device),
         )
-        compiled = net.compiles and worth_compiling(budget, self.device, self.flops_per_token)
-        self.compiled = compiled if training.compile is None else training.compile
-        self.loss: Callable[..., Tensor] = torch.compile(net) if self.compiled else net
+        worth = worth_compiling(budget, self.device, self.flops_per_token, by_region=net.regions() != [net])
+        self.compiled = net.compiles and worth if training.compile is None else training.compile
+        self.loss: Callable[..., Tensor] = net
+        self.graphs: dict[bool, StepGraph] = {}  # by whether rows hold several documents
+        self.graphed = self.device == "cuda"
+        self.capture: Capture = cuda_capture
         self.state = State(decay_begin=1.0 - training.decay)
         self.best = _copy(net)
         self.world = World()
@@ -109,7 +123,7 @@ class Loop:
         tokens = self.data.rows * self.data.length
         step = Spent(tokens, tokens / SPEED[self.device], float(self.flops_per_token) * tokens)
         share = self.budget.fraction(step)
-        return Schedule(self.training.warmup, state.decay_begin, state.decay_end, state.warmup_begin, share)
+        return Schedule(self.training.warmup, state.decay_begin, state.decay_end, step=share)
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -129,11 +143,14 @@ class Loop:
             with self.world.agreed():
                 if self.runtime.resume:
                     self._resume()
+            if self.compiled:
+                compile_regions(self.net)
             try:
                 self._take_steps(name, progress)
             finally:
+                self.graphs.clear()
                 if self.compiled:
-                    torch.compiler.reset()  # the nets of a process share its limit of eight graphs for one function
+                    leave_regions(self.net)
             checkpoint.put(self.net, self.best, "the best weights")
             self.net.eval()
             if self.runtime.checkpoints:
@@ -153,10 +170,11 @@ class Loop:
             self.net.train()
             if self.world.size > 1:
                 share = len(self.world.share(self.data.rows))
-                self.micro = micro_rows(max(1, share), self.data.length * self.net.vocabulary, self.device)
+                self.micro = micro_rows(max(1, share), self.data.length * self.net.logits_kept, self.device)
+            coming = reader.submit(self._read, self.state.step)
+            self._start(coming.result())
             clock = saved = time.perf_counter()
             pause, fraction = CHECKPOINT_SECONDS, 0.0
-            coming = reader.submit(self._read, self.state.step)
             while not self.state.done:
                 fraction = self._advance(task, fraction)
                 batch, coming = coming.result(), reader.submit(self._read, self.state.step + 1)
@@ -179,6 +197,17 @@ class Loop:
                     raise KeyboardInterrupt
             self._advance(task, fraction)
 
+    def _start(self, batch: Batch) -> None:
+        """Where a first step takes longer than others, on a GPU or compiled, compute a gradient that is not used."""
+        if self.device == "cpu" and not self.compiled:
+            return
+        begin = time.perf_counter()
+        with self.world.agreed():
+            self._own_gradients(batch)
+        self.net.zero_grad(set_to_none=True)
+        synchronise(self.device)
+        self.state.starting_seconds = self.world.agree([self.state.starting_seconds + time.perf_counter() - begin])[0]
+
     def _gpus(self) -> list[int]:
         return [torch.cuda.current_device()] if self.device == "cuda" else []
 
@@ -193,29 +222,62 @@ class Loop:
 
     def _step(self, batch: Batch, fraction: float) -> None:
         """One step of the optimisers on one batch, in parts that fit in memory."""
-        state, training = self.state, self.training
-        if state.step == 1 and self.loss is not self.net:
-            state.warmup_begin = fraction  # the first step was compiled, which may take longer than the whole warmup
+        state = self.state
         set_rates(self.optimisers, self.schedule.factor(fraction))
-        with self.world.agreed():
-            loss = self._own_gradients(batch)
-        self.world.sum_gradients(self.net.parameters())
-        loss = self.world.sum(loss)
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), training.clip, foreach=True)
-        for optimiser in self.optimisers:
-            optimiser.step()
+        graph = self._graph(batch) if self.graphed and self._taken else None
+        if graph is not None:
+            loss = graph(batch)
+        else:
+            with self.world.agreed():
+                loss = self._own_gradients(batch)
+            self.world.sum_gradients(self.net.parameters())
+            loss = self.world.sum(loss)
+            self._update()
         state.step += 1
         state.tokens += batch.targets.numel()
         self._settle()
         self._pending = loss
         self._taken += 1
 
+    def _update(self) -> None:
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.training.clip, foreach=True)
+        for optimiser in self.optimisers:
+            optimiser.step()
+
+    def _seed(self) -> None:
+        """Dropout is a function of seed, step and process."""
+        torch.manual_seed(_mix(self.runtime.seed, self.state.step) + (self.world.rank << 40))
+
+    def _graph(self, batch: Batch) -> StepGraph | None:
+        """The step as a CUDA graph for batches like this one; None where the net has none, which is said once.
+
+        It is made at the second step, when the optimisers have their moments and the batch its parts that fit.
+        """
+        several = batch.documents is not None
+        if several not in self.graphs:
+            if self.world.size > 1 or (several and not self.net.captures_documents):
+                return None
+            try:
+                held = tensors_of_step(self.net, self.optimisers)
+                self.graphs[several] = StepGraph(self._whole, batch.to(self.device), self._seed, held, self.capture)
+            except (LmbenchError, torch.OutOfMemoryError) as error:
+                self.graphed = False
+                self.graphs.clear()
+                self.state.notes.append(f"trained without a CUDA graph: {str(error).splitlines()[0][:200]}")
+                return None
+        return self.graphs[several]
+
+    def _whole(self, batch: Batch) -> Tensor:
+        """Gradient and update on a batch that is on the device; returns its loss."""
+        loss = self._gradients(batch)
+        self._update()
+        return loss
+
     def _own_gradients(self, batch: Batch) -> Tensor:
         """The gradient of this process's share of the batch, taken again where that helps; returns its part of the
         loss."""
         while True:
-            # dropout is a function of seed, step and process
-            torch.manual_seed(_mix(self.runtime.seed, self.state.step) + (self.world.rank << 40))
+            self._seed()
             try:
                 return self._gradients(batch)
             except (MemoryError, RuntimeError) as error:
@@ -232,11 +294,12 @@ class Loop:
         written. Raises LmbenchError where one row is too large, or compiling was asked for.
         """
         notes = self.state.notes
-        if compiler_failed(error) and self.loss is not self.net:
+        if compiler_failed(error) and self.compiled:
             reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
             if self.training.compile:
                 raise LmbenchError(f"torch.compile failed here ({reason[:200]}); give compile=false") from error
-            self.loss = self.net
+            leave_regions(self.net)
+            self.compiled = False
             notes.append(f"trained without torch.compile, which failed here ({reason[:200]})")
             return True
         if not out_of_memory(error):
@@ -340,7 +403,8 @@ class Loop:
         """Nats per token over a fixed sample of the validation text; None where there is none."""
         if not len(self.windows):
             return None
-        with self.world.agreed():
+        as_written = torch.compiler.set_stance("force_eager") if self.compiled else nullcontext()
+        with self.world.agreed(), as_written:
             found = log_probs(self.net, self.valid, self.windows, self.device)
         return self.world.agree([-math.fsum(found) / self.windows.scored])[0]
 

@@ -12,8 +12,16 @@ from torch.optim import Optimizer
 
 Coefficients = tuple[float, float, float]
 
-JORDAN: Coefficients = (3.4445, -4.7750, 2.0315)  # Jordan et al. 2024: the steepest at zero; ends in 0.7 .. 1.2
-ITERATIONS = 5
+JORDAN: Coefficients = (3.4445, -4.7750, 2.0315)  # Jordan et al. 2024, taken five times: the steepest at zero
+# Amsel et al. 2025 (Polar Express, arXiv 2505.16932): each the best for what the one before leaves of singular values
+# within 0.002 .. 1, of arguments divided by SAFETY, for rounding may leave a value above one.
+SAFETY = 1.01
+POLAR: tuple[Coefficients, ...] = (
+    (8.343354, -24.202766, 17.594972),
+    (4.070938, -2.969161, 0.547049),
+    (3.677792, -2.69642, 0.516588),
+    (2.754406, -2.013904, 0.441005),
+)
 _LEAST = 1e-7  # of a norm that is divided by
 
 
@@ -21,9 +29,10 @@ class Muon(Optimizer):
     """Momentum of each matrix, made orthogonal: p <- (1 - lr wd) p - lr 0.2 sqrt(max(rows, columns)) O(u).
 
     m <- 0.95 m + 0.05 g, u = 0.95 m + 0.05 g (Nesterov), O by `orthogonalised` (Jordan et al. 2024); the scale
-    gives a step AdamW's usual root mean square (Liu et al. 2025, arXiv 2502.16982, equation 4). The same steps as
-    `torch.optim.Muon(..., adjust_lr_fn="match_rms_adamw")` and the same state, up to rounding: that one takes its
-    iterations one matrix at a time and in bfloat16 always, which a processor without instructions for it emulates.
+    gives a step AdamW's usual root mean square (Liu et al. 2025, arXiv 2502.16982, equation 4). With
+    `steps=(JORDAN,) * 5` the steps of `torch.optim.Muon(..., adjust_lr_fn="match_rms_adamw")` up to rounding, and the
+    same state: that one takes its iterations one matrix at a time and in bfloat16 always, which a processor without
+    instructions for it emulates.
 
     Args:
         params: matrices. Those without a gradient in a step stay as they are in it.
@@ -31,6 +40,7 @@ class Muon(Optimizer):
         weight_decay: decoupled.
         momentum: share of the momentum that is kept at each step.
         dtype: of the iterations; None: each matrix's own.
+        steps: the coefficients of each iteration.
 
     Raises ValueError for a parameter that is no matrix.
     """
@@ -42,9 +52,10 @@ class Muon(Optimizer):
         weight_decay: float = 0.1,
         momentum: float = 0.95,
         dtype: torch.dtype | None = None,
+        steps: Sequence[Coefficients] = POLAR,
     ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
-        self.dtype = dtype
+        self.dtype, self.steps = dtype, steps
         odd = next((p for group in self.param_groups for p in group["params"] if p.ndim != 2), None)
         if odd is not None:
             raise ValueError(f"Muon takes matrices, not a tensor of shape {tuple(odd.shape)}")
@@ -73,7 +84,7 @@ class Muon(Optimizer):
         for (_, longer), members in stacks.items():
             # all of them wide: a tall matrix's transpose has the transposed result
             wide = torch.stack([_wide(updates[index]) for index in members]).to(self.dtype)
-            done = orthogonalised(wide).to(held[members[0]].dtype).mul_(-0.2 * longer**0.5 * lr)
+            done = orthogonalised(wide, self.steps).to(held[members[0]].dtype).mul_(-0.2 * longer**0.5 * lr)
             turned = [_like(each, held[index]) for each, index in zip(done, members, strict=True)]
             torch._foreach_add_([held[index] for index in members], turned)
 
@@ -86,7 +97,7 @@ def _like(wide: Tensor, p: Tensor) -> Tensor:
     return wide if p.shape[0] <= p.shape[1] else wide.mT
 
 
-def orthogonalised(stack: Tensor, steps: Sequence[Coefficients] = (JORDAN,) * ITERATIONS) -> Tensor:
+def orthogonalised(stack: Tensor, steps: Sequence[Coefficients] = POLAR) -> Tensor:
     """[k, m, n], m <= n -> the same shape: each matrix with its singular values brought close to one.
 
     X <- a X + (b A + c A²) X with A = X X', from X of norm one, by one (a, b, c) after the other (Newton and Schulz's

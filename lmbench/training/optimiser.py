@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from lmbench.net.base import Net
@@ -26,6 +26,7 @@ def optimisers(
     large for the output layer, tied or not, and `TABLE_RATE` times for the rest. Weight decay is decoupled and falls on
     the matrices only. `product` is the type that Muon multiplies in, None for the matrices' own.
     """
+    gpu = next(net.parameters()).device.type == "cuda"
     matrices = [p for p in net.matrices() if p.requires_grad]
     chosen = {id(p) for p in matrices}
     rest: list[nn.Parameter] = [p for p in net.parameters() if p.requires_grad and id(p) not in chosen]
@@ -41,10 +42,12 @@ def optimisers(
     elif matrices:
         groups.append({"params": matrices, "lr": learning_rate, "weight_decay": weight_decay})
     if groups:
-        made.append(AdamW(groups, betas=(0.9, 0.95), eps=1e-10, fused=True))
+        made.append(AdamW(groups, betas=(0.9, 0.95), eps=1e-10, fused=True, capturable=gpu))
     for optimiser in made:
         for group in optimiser.param_groups:
             group["base"] = group["lr"]
+            if gpu:
+                group["lr"] = torch.tensor(group["lr"], device="cuda")  # a CUDA graph reads it anew at each step
     return made
 
 
@@ -52,4 +55,7 @@ def set_rates(made: list[Optimizer], factor: float) -> None:
     """Every learning rate at `factor` of its full value."""
     for optimiser in made:
         for group in optimiser.param_groups:
-            group["lr"] = group["base"] * factor
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(group["base"] * factor)
+            else:
+                group["lr"] = group["base"] * factor

@@ -26,12 +26,6 @@ def test_stopping_early_falls_at_once_and_for_as_long_as_the_run_deserves() -> N
     assert schedule.factor(0.25) == pytest.approx(0.5)
 
 
-def test_the_rise_starts_late_where_compiling_took_a_share_of_the_budget() -> None:
-    schedule = Schedule(warmup=0.02, begin=0.6, start=0.1)
-    assert [schedule.factor(f) for f in (0.0, 0.1, 0.11, 0.12, 0.5)] == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0])
-    assert schedule.stop_early(0.2, 0.1).start == 0.1
-
-
 def test_tokens_that_a_budget_allows() -> None:
     assert Budget(flops=1e15).tokens_at(6e6) == 166_666_666
     assert Budget(flops=1e15, tokens=500).tokens_at(6e6) == 500

@@ -99,7 +99,5 @@ def test_only_what_is_trained_has_an_optimiser() -> None:
     net, _ = stepped()
     net.embedding.weight.requires_grad_(False)
     net.blocks[0].mlp.up.weight.requires_grad_(False)
-    held = [
-        p for each in optimisers(net, 0.01, 0.1) for group in each.param_groups for p in group["params"]
-    ]
+    held = [p for each in optimisers(net, 0.01, 0.1) for group in each.param_groups for p in group["params"]]
     assert {id(p) for p in held} == {id(p) for p in net.parameters() if p.requires_grad}

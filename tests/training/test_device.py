@@ -9,20 +9,24 @@ from lmbench.training.budget import Budget
 
 def test_bfloat16_only_where_the_processor_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for native, expected in ((True, torch.bfloat16), (False, None)):
-        monkeypatch.setattr(device, "_cpu_multiplies_bfloat16", lambda native=native: native)
+        monkeypatch.setattr(device, "instructions", lambda native=native: ["AVX2", "bfloat16"] if native else ["AVX2"])
         assert device.autocast_type("auto", "cpu") is expected
     assert device.autocast_type("float32", "cpu") is None
     assert device.autocast_type("bfloat16", "cpu") is torch.bfloat16
 
 
 def test_only_a_long_training_on_a_gpu_is_worth_compiling_for() -> None:
-    assert not device.worth_compiling(Budget(seconds=1_000), "cpu", 1e6)
-    assert device.worth_compiling(Budget(seconds=180), "cuda", 1e6)
-    assert not device.worth_compiling(Budget(seconds=60, tokens=10**9), "cuda", 1e6)
-    assert not device.worth_compiling(Budget(tokens=4_000), "cuda", 1e6)
-    assert device.worth_compiling(Budget(tokens=10**8), "cuda", 1e6)
-    assert device.worth_compiling(Budget(flops=1e14), "cuda", 1e6)  # 10^8 tokens
-    assert not device.worth_compiling(Budget(flops=1e14), "cuda", 1e7)
+    def worth(budget: Budget, on: str = "cuda", flops: float = 1e6, by_region: bool = False) -> bool:
+        return device.worth_compiling(budget, on, flops, by_region)
+
+    assert not worth(Budget(seconds=1_000), "cpu")
+    assert worth(Budget(seconds=180))
+    assert not worth(Budget(seconds=60, tokens=10**9))
+    assert worth(Budget(seconds=60), by_region=True)
+    assert not worth(Budget(tokens=4_000))
+    assert worth(Budget(tokens=10**8))
+    assert worth(Budget(flops=1e14))  # 10^8 tokens
+    assert not worth(Budget(flops=1e14), flops=1e7)
 
 
 def test_rows_of_a_large_vocabulary_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,13 +168,13 @@ def test_a_compiler_that_fails_is_done_without(monkeypatch: pytest.MonkeyPatch) 
 
     plain = made()
     plain.run("net", Silent())
+    monkeypatch.setattr(torch, "compile", lambda call: broken)
     trained = made()
-    trained.loss = broken
+    trained.compiled = True
     state = trained.run("net", Silent())
     assert state.best == plain.state.best
     assert "without torch.compile, which failed here (Failed to find C compiler" in state.notes[0]
-    asked = made()
-    asked.training, asked.loss = replace(PATIENT, compile=True), broken
+    asked = made(replace(PATIENT, compile=True))
     with pytest.raises(LmbenchError, match=r"C compiler.*give compile=false"):  # who asks for it wants to know
         asked.run("net", Silent())
 
@@ -401,7 +401,7 @@ def test_a_run_of_one_step_learns() -> None:
 
 def test_graphs_of_one_net_are_not_counted_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    monkeypatch.setattr(torch, "compile", lambda net: net.forward)
+    monkeypatch.setattr(torch, "compile", lambda call: call)
     monkeypatch.setattr(torch.compiler, "reset", lambda: calls.append("reset"))
     made().run("net", Silent())
     assert calls == []
