@@ -25,7 +25,7 @@ class _RMSNorm(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=_exact(x))
         scale = (norm * norm / x.shape[-1] + _EPSILON).rsqrt_().to(x.dtype)
-        y = x * scale
+        y: Tensor = x * scale
         ctx.save_for_backward(y, scale)
         return y
 

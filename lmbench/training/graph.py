@@ -29,7 +29,7 @@ Capture = Callable[[Callable[[], None]], Replay]
 
 def cuda_capture(work: Callable[[], None]) -> Replay:
     """The kernels that `work` launches, as a graph."""
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(_WARM):

@@ -74,10 +74,11 @@ class Muon(Optimizer):
         for p in held:
             if not self.state[p]:
                 self.state[p]["momentum_buffer"] = torch.zeros_like(p)
+        weights: list[Tensor] = [*held]
         buffers = [self.state[p]["momentum_buffer"] for p in held]
         torch._foreach_lerp_(buffers, grads, 1 - momentum)
         updates = torch._foreach_lerp(grads, buffers, momentum)
-        torch._foreach_mul_(held, 1 - lr * decay)
+        torch._foreach_mul_(weights, 1 - lr * decay)  # type: ignore[arg-type] # a tensor or a number
         stacks: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, p in enumerate(held):
             stacks[(min(p.shape), max(p.shape))].append(index)
@@ -86,7 +87,7 @@ class Muon(Optimizer):
             wide = torch.stack([_wide(updates[index]) for index in members]).to(self.dtype)
             done = orthogonalised(wide, self.steps).to(held[members[0]].dtype).mul_(-0.2 * longer**0.5 * lr)
             turned = [_like(each, held[index]) for each, index in zip(done, members, strict=True)]
-            torch._foreach_add_([held[index] for index in members], turned)
+            torch._foreach_add_([weights[index] for index in members], turned)
 
 
 def _wide(matrix: Tensor) -> Tensor:
@@ -107,7 +108,7 @@ def orthogonalised(stack: Tensor, steps: Sequence[Coefficients] = POLAR) -> Tens
 
     A matrix that is not finite leaves the others of its stack as they are.
     """
-    X = stack / torch.linalg.matrix_norm(stack, keepdim=True).clamp_min(_LEAST)
+    X: Tensor = stack / torch.linalg.matrix_norm(stack, keepdim=True).clamp_min(_LEAST)
     if stack.shape[-1] < 2 * stack.shape[-2] or stack.dtype not in (torch.float32, torch.float64):
         for a, b, c in steps:
             A = X @ X.mT
@@ -121,4 +122,4 @@ def orthogonalised(stack: Tensor, steps: Sequence[Coefficients] = POLAR) -> Tens
         product = Z if product is None else Z @ product
         if number + 1 < len(steps):
             A = Z @ A @ Z
-    return X if product is None else product @ X
+    return X if product is None else torch.bmm(product, X)
