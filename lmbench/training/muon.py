@@ -78,7 +78,7 @@ class Muon(Optimizer):
         buffers = [self.state[p]["momentum_buffer"] for p in held]
         torch._foreach_lerp_(buffers, grads, 1 - momentum)
         updates = torch._foreach_lerp(grads, buffers, momentum)
-        torch._foreach_mul_(weights, 1 - lr * decay)  # type: ignore[arg-type] # a tensor or a number
+        torch._foreach_mul_(weights, 1 - lr * decay)
         stacks: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, p in enumerate(held):
             stacks[(min(p.shape), max(p.shape))].append(index)
