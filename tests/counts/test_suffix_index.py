@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_texts import alphabet
 
-from lmbench.counts import suffix_index
+from lmbench.counts import suffix_branches, suffix_index
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.disk import in_memory
 from lmbench.errors import LmbenchError
@@ -131,7 +131,7 @@ def test_repetition_without_end(period: int) -> None:
 def test_branches_of_any_depth() -> None:
     """Common prefixes beyond 16 bits among others, in no order; peaks end runs of two and are left out."""
     shared = np.array([0, 70_000, 70_000, 3, 65_535, 65_535, 0, 2**40, 2**40, 65_534, 65_536, 65_536, 5, 9, 3])
-    branches, depths, starts = suffix_index._by_depth(shared, in_memory)
+    branches, depths, starts = suffix_branches.by_depth(shared, in_memory)
     kept = [slot for slot in range(1, len(shared)) if slot != 13]
     assert branches.tolist() == sorted(kept, key=lambda slot: (shared[slot], slot))
     assert depths.tolist() == sorted({int(shared[slot]) for slot in kept})
@@ -229,7 +229,7 @@ def test_an_index_built_on_disk_is_the_same_to_the_bit(documents: list[list[int]
 @pytest.mark.parametrize("chunk", [1 << 20, 1_000])
 def test_an_index_of_many_parts_built_on_disk(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Random letters, long repeats, a run of one letter: sorted in several parts, and beyond the depth of the keys."""
-    monkeypatch.setattr(suffix_index, "_CHUNK", chunk)
+    monkeypatch.setattr(suffix_branches, "_CHUNK", chunk)
     rng = np.random.default_rng(0)
     once = rng.integers(0, 2, 150_000).tolist()
     assert_same(tokens_of([once, [A] * 2_000, [*once[20_000:80_000], B]], LETTERS))
