@@ -26,6 +26,8 @@ _BLOCKS = (
 )
 _LARGEST = 1e30  # of a number in a curve: operations of a training are many
 
+from lmbench import terminal
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -124,7 +126,8 @@ class Row(_Strict):
     while they know the training text alone; a net's own is in `training`, on a sample. `control`
     marks a model trained on a destroyed text, which no other is compared with. `passes` has the
     count-based rows that a net could overtake. `folder` is relative to the run's. `mean_nats` is
-    the score of a model that is not a distribution. `peak_memory_bytes` is the process's while it
+    the score of a model that is not a distribution, over the tokens that have one.
+    `peak_memory_bytes` is the process's while it
     fitted and scored. `unknown_share`: of the test tokens, those that are the unknown one, where there is such a one.
     `word_perplexity`: e to the nats by word of the test text, where the tokens lose none of it. What the spelling of
     unknown words costs is in all figures of the test text, and not in `valid_nats_per_token` and `passes`.
@@ -334,4 +337,4 @@ def comparable(first: Card, second: Card) -> list[Mismatch]:
 
 
 if __name__ == "__main__":
-    print(schema(), end="")
+    terminal.write_json(schema())

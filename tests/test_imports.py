@@ -14,6 +14,7 @@ import lmbench
 
 PACKAGE = Path(lmbench.__file__).parent
 ORDER = [
+    "terminal",
     "errors", "written", "invocation", "disk", "spec", "registry", "runtime", "progress", "memory", "machine",
     "files", "corpus", "tokens",
     "tokenizer", "counts", "smoothing", "net", "training", "model", "score", "entropy",

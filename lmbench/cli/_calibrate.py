@@ -11,9 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import typer
-
-from lmbench import written
+from lmbench import terminal, written
 from lmbench.cli._progress import shown_on
 from lmbench.errors import UsageError
 from lmbench.invocation import command
@@ -35,7 +33,7 @@ def calibrate_and_print(
     from lmbench.entropy import _calibration as calibration
     from lmbench.record import finite
     from lmbench.report.calibration import calibration_markdown, calibration_table
-    from lmbench.report.screen import console_for
+    from lmbench.report.screen import screen
 
     lengths, counts = _numbers(sizes, "--sizes"), _numbers(samples, "--samples")
     if len(counts) not in (1, len(lengths)):
@@ -49,9 +47,9 @@ def calibrate_and_print(
     if part.exists():
         taken = f"{len(plan & known.keys()):,} of {len(plan):,} estimates are taken from {part}"
         anew = f"{part} was made by other versions or another commit: begun anew"
-        typer.echo(f"note: {taken if known else anew}", err=True)
+        terminal.say(f"note: {taken if known else anew}", err=True)
     try:
-        with shown_on(sys.stderr, quiet) as (progress, _), appended(part, bool(known)) as keep:
+        with shown_on(terminal.notes(), quiet) as (progress, _), appended(part, bool(known)) as keep:
             rows = calibration.calibrate(
                 specs=chosen, sizes=lengths, samples=counts, progress=progress, known=known, on_outcome=keep
             )
@@ -79,10 +77,11 @@ def calibrate_and_print(
             handle.write(text.encode())
     part.unlink(missing_ok=True)
     if as_json:
-        sys.stdout.write(content)
+        terminal.write_json(content)
     else:
-        console_for(sys.stdout).print(calibration_table(rows))
-    typer.echo(f"\nwrote {folder / 'calibration.json'} and {folder / 'calibration.md'}", err=True)
+        screen().print(calibration_table(rows))
+    terminal.say(err=True)
+    terminal.say(f"wrote {folder / 'calibration.json'} and {folder / 'calibration.md'}", err=True)
 
 
 def kept_outcomes(path: Path) -> dict[Key, Outcome]:

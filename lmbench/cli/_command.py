@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from lmbench import terminal
 from lmbench.errors import UsageError
 from lmbench.invocation import command
 
@@ -80,5 +80,5 @@ def _inserted(words: list[str], place: int) -> list[str]:
 
 def _refused(error: UsageError) -> typer.Exit:
     """`error` said in one line, as the guard says those of commands that have begun."""
-    print(f"error: {error}", file=sys.stderr)
+    terminal.say(f"error: {error}", err=True)
     return typer.Exit(error.exit_code)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+from typing import TYPE_CHECKING
 
 from lmbench.generation.guessing import Letter, visible
 from lmbench.pipeline.guess_comparison import Comparison
 from lmbench.score.bootstrap import Interval
+
+if TYPE_CHECKING:
+    from lmbench.report.screen import Screen
 
 _NAMES = {
     "upper": "upper bound", "lower": "lower bound", "guesses": "guesses", "bits": "bits by bets",
@@ -15,19 +18,15 @@ _NAMES = {
 
 def show(found: Comparison) -> None:
     """Every symbol over the number of the guess that found it, then bounds, then their differences."""
-    from rich.text import Text
-
-    from lmbench.cli._phrases import table
     from lmbench.report import format as form
-    from lmbench.report.screen import console_for
+    from lmbench.report.screen import Grid, Heading, screen
 
-    console = console_for(sys.stdout)
-    for line in _aligned(found, console.width):
-        console.print(Text(line))
-    grid = table()
-    grid.add_column("", overflow="fold")
-    for header in ("upper bound", "± 95 %", "lower bound", "± 95 %", "by bets", "first guess", "guesses"):
-        grid.add_column(header, justify="right", no_wrap=True)
+    console = screen()
+    for line in _aligned(found, console):
+        console.print(line)
+    headers = ("upper bound", "± 95 %", "lower bound", "± 95 %", "by bets", "first guess", "guesses")
+    ranks = (1, 4, 2, 5, 3, 6, 7)
+    grid = Grid(Heading("", "name"), *(Heading(name, rank=rank) for name, rank in zip(headers, ranks, strict=True)))
     for side in found.sides:
         bounds = side.bounds
         cells = (
@@ -40,18 +39,19 @@ def show(found: Comparison) -> None:
             f"{bounds.first:.0%}",
             f"{bounds.guesses:.2f}",
         )
-        grid.add_row(*(Text(cell) for cell in cells))
+        grid.add(*cells)
     console.print(grid)
     one, two = (side.player for side in found.sides)
     if one == two:
         one, two = f"{one} (first)", f"{two} (second)"
-    console.print(Text(f"\n{found.symbols} symbols of {found.alphabet:,}; bounds and bits in bits per symbol"))
-    console.print(Text(f"fewer guesses: {one} at {found.sooner[0]} symbols, {two} at {found.sooner[1]}"))
+    console.print()
+    console.say(f"{found.symbols} symbols of {found.alphabet:,}; bounds and bits in bits per symbol")
+    console.say(f"fewer guesses: {one} at {found.sooner[0]} symbols, {two} at {found.sooner[1]}")
     for side in found.sides:
         if side.ruined:
-            console.print(Text(f"{side.player}: a symbol had nothing on it, and so no number of bits by bets"))
+            console.say(f"{side.player}: a symbol had nothing on it, and so no number of bits by bets")
     for name, (value, interval) in found.differences.items():
-        console.print(Text(f"{_NAMES[name]}: {one} minus {two} = {value:+.3f}{_said(interval)}"))
+        console.say(f"{_NAMES[name]}: {one} minus {two} = {value:+.3f}{_said(interval)}")
 
 
 def _said(interval: Interval | None) -> str:
@@ -61,16 +61,16 @@ def _said(interval: Interval | None) -> str:
     return f" (paired 95 % interval {interval[0]:+.3f} to {interval[1]:+.3f}{decided})"
 
 
-def _aligned(found: Comparison, width: int) -> list[str]:
-    """The passage with both guessers' numbers below it, in lines of at most `width` columns."""
+def _aligned(found: Comparison, console: Screen) -> list[str]:
+    """The passage with both guessers' numbers below it, in lines no wider than the screen."""
     from rich.cells import cell_len
 
-    rows = [[visible(symbol) for symbol in found.passage]]
+    rows = [[console.shown(visible(symbol)) for symbol in found.passage]]
     rows += [[_guess(letter) for letter in side.letters] for side in found.sides]
     column = 1 + max(cell_len(cell) for row in rows for cell in row)
-    names = ["", *(side.player[:20] for side in found.sides)]
+    names = ["", *(console.shown(side.player)[:20] for side in found.sides)]
     margin = 1 + max(cell_len(name) for name in names)
-    step = max(1, (width - margin) // column)
+    step = max(1, (console.width - margin) // column)
     lines = []
     for start in range(0, found.symbols, step):
         for name, row in zip(names, rows, strict=True):

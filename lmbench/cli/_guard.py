@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from lmbench import written
+from lmbench import terminal, written
 from lmbench.errors import LmbenchError
 
 _DEBUG = inspect.Parameter(
@@ -30,17 +28,17 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         written.forget()
         try:
             command(*args, **kwargs)
-            sys.stdout.flush()
+            terminal.show("")
         except BrokenPipeError as error:  # the reader, `head` for instance, has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            terminal.abandon()
             raise typer.Exit(1) from error
         except (Exception, KeyboardInterrupt) as error:
             line = explain(error)
             if debug or line is None:
                 raise
-            typer.echo(f"error: {line}", err=True)
+            terminal.say(f"error: {line}", err=True)
             for below in error.shown if isinstance(error, LmbenchError) else ():
-                typer.echo(below, err=True)
+                terminal.say(below, err=True)
             raise typer.Exit(error.exit_code if isinstance(error, LmbenchError) else 1) from error
 
     signature = inspect.signature(command, eval_str=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from lmbench import terminal
 from lmbench.errors import UsageError
 from lmbench.generation.guessing import Game, bets, guesses, reduced, visible
 from lmbench.score.shannon import FEWEST, bounds, doubt
@@ -61,30 +62,31 @@ def _told(game: Game, symbol: str) -> str:
 
 def gamble(game: Game, fold: bool, save: Callable[[Game], None]) -> None:
     """Bet on every symbol of the passage, a line of bets each."""
-    write = sys.stdout.write
-    said = ""
+    said: list[str] = []
     while not game.done:
-        write(f"\n{tail(game)}\n{said}{estimate(game)}\nbets> ")
-        sys.stdout.flush()
+        for line in ("", *tail(game), *said, estimate(game)):
+            terminal.say(line)
+        terminal.ask("bets> ")
         try:
             shares, even = bets(_line(), game.alphabet, fold)
         except UsageError as error:
-            said = f"{error}; nothing was bet\n"
+            said = [f"{error}; nothing was bet"]
             continue
         symbol = game.due
         share = game.bet(shares, even)
         times = share * len(game.alphabet)
-        said = f"it is {visible(symbol)}: {share:.2%} of the capital lay on it; capital x {times:.3g}\n"
+        said = [f"it is {visible(symbol)}: {share:.2%} of the capital lay on it; capital x {times:.3g}"]
         save(game)
-    write(f"\n{tail(game)}\n{said}{estimate(game)}\n")
+    for line in ("", *tail(game), *said, estimate(game)):
+        terminal.say(line)
 
 
-def tail(game: Game) -> str:
-    """The end of what is known, with a mark where the next symbol goes; a space just before it can be seen."""
+def tail(game: Game) -> list[str]:
+    """The last lines of what is known, with a mark where the next symbol goes; a space just before it can be seen."""
     text = game.text[-_TAIL:]
     shown = [" " if symbol == " " else _broken(symbol) for symbol in text[:-1]]
     mark = "" if game.done else "▁"
-    return ("… " if len(game.text) > _TAIL else "") + "".join(shown) + _broken(text[-1:]) + mark
+    return (("… " if len(game.text) > _TAIL else "") + "".join(shown) + _broken(text[-1:]) + mark).split("\n")
 
 
 def _broken(symbol: str) -> str:
@@ -128,16 +130,15 @@ class Lines:
         self._found = -1
 
     def show(self, game: Game, message: str) -> None:
-        write = sys.stdout.write
         if message:
-            write(f"{message}\n")
+            terminal.say(message)
         if len(game.letters) != self._found:
             self._found = len(game.letters)
-            write(f"\n{tail(game)}\n{estimate(game)}\n")
+            for line in ("", *tail(game), estimate(game)):
+                terminal.say(line)
 
     def ask(self, game: Game) -> list[str | None]:
-        sys.stdout.write("guess> ")
-        sys.stdout.flush()
+        terminal.ask("guess> ")
         return guesses(_line(), game, self._fold)
 
 
@@ -161,10 +162,10 @@ class Keys:
     def show(self, game: Game, message: str) -> None:
         asks = "? or Ctrl-R" if "?" not in game.alphabet else "Ctrl-R"
         wrong = f"wrong: {' '.join(visible(symbol) for symbol in game.wrong)}" if game.wrong else ""
-        lines = [tail(game), "", estimate(game), wrong, message]
-        lines += [f"press a key to guess; {asks} shows the symbol, Ctrl-C or Ctrl-D stops and keeps the game"]
-        sys.stdout.write("\x1b[H\x1b[J" + "\n".join(line for line in lines if line or line is lines[1]) + "\n")
-        sys.stdout.flush()
+        keys = f"press a key to guess; {asks} shows the symbol, Ctrl-C or Ctrl-D stops and keeps the game"
+        terminal.clear()
+        for line in (*tail(game), "", estimate(game), *filter(None, (wrong, message, keys))):
+            terminal.say(line)
 
     def ask(self, game: Game) -> list[str | None]:
         symbol = self._key()
@@ -180,7 +181,7 @@ class Keys:
 
 def one_key(alphabet: str) -> bool:
     """Whether single keys can be read here, and every symbol is one of a common keyboard's."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and terminal.is_terminal()):
         return False
     try:
         import termios  # noqa: F401

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
-import sys
 from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
 
+from lmbench import terminal
 from lmbench.invocation import install
 from lmbench.registry import Option, Plugin, Registry
 
@@ -20,47 +20,37 @@ def show(registry: Registry, name: str | None, as_json: bool) -> None:
     """Print every plug-in of `registry` with its options, or all there is to say about one."""
     found = [registry.describe(name)] if name else list(registry)
     if as_json:
-        sys.stdout.write(json.dumps([_json(plugin) for plugin in found], indent=2, ensure_ascii=False) + "\n")
+        terminal.write_json(json.dumps([_json(plugin) for plugin in found], indent=2, ensure_ascii=False))
         return
-    from rich.text import Text
+    from lmbench.report.screen import indented, screen, styled
 
-    from lmbench.report.screen import console_for
-
-    console = console_for(sys.stdout)
+    console = screen()
     for plugin in found:
-        console.print(Text(plugin.name, style="bold"))
+        console.print(styled(plugin.name, "bold"))
         about = plugin.docstring.split("\n\nArgs:")[0] if name else plugin.summary
-        console.print(_indented(about, 2))
+        for paragraph in about.split("\n"):
+            console.print(indented(paragraph, 2))
         if plugin.options:
             console.print(_options(plugin.options))
         if plugin.requires:
             missing = [package for package in plugin.requires if find_spec(package) is None]
             how = f": {install(*missing)}" if missing else ""
-            console.print(_indented(f"needs {', '.join(plugin.requires)}{how}", 2))
+            console.print(indented(f"needs {', '.join(plugin.requires)}{how}", 2))
         if plugin is not found[-1]:
             console.print()
     if not name:
         aliases = ", ".join(f"{short} = {long}" for short, long in registry.aliases.items())
         if aliases:
-            console.print(_indented(f"\nother names: {aliases}", 0))
-
-
-def _indented(text: str, by: int) -> Any:
-    from rich.padding import Padding
-    from rich.text import Text
-
-    return Padding(Text(text), (0, 0, 0, by), expand=False)
+            console.print()
+            console.say(f"other names: {aliases}")
 
 
 def _options(options: tuple[Option, ...]) -> Any:
-    from rich.table import Table
-    from rich.text import Text
+    from lmbench.report.screen import Grid, Heading
 
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(max_width=38, overflow="fold", style="cyan")
-    grid.add_column(overflow="fold")
+    grid = Grid(Heading("", "name", style="cyan", longest=38), Heading("", "prose"), head=False)
     for option in options:
-        grid.add_row(Text(f"    {signature(option)}"), Text(option.help or readable(option.annotation)))
+        grid.add(f"    {signature(option)}", option.help or readable(option.annotation))
     return grid
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from lmbench import terminal
 
 
 def quoted(text: str, longest: int | None = None) -> str:
@@ -15,8 +15,8 @@ def quoted(text: str, longest: int | None = None) -> str:
 
 
 def flat(text: str) -> str:
-    """One line: what breaks lines is shown as a sign."""
-    return text.replace("\r", "").replace("\n", "↵").replace("\t", "⇥")
+    """One line: what breaks lines, and what a terminal would obey, is shown as a sign."""
+    return terminal.visible(text.replace("\r\n", "\n").replace("\n", "↵").replace("\t", "⇥"))
 
 
 def fitted(text: str, columns: int, from_end: bool = False) -> str:
@@ -29,11 +29,3 @@ def fitted(text: str, columns: int, from_end: bool = False) -> str:
         if used > columns:
             return text[len(text) - count :] if from_end else text[:count]
     return text
-
-
-def table() -> Any:
-    """An empty table in the look of the report's."""
-    from rich import box
-    from rich.table import Table
-
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from lmbench import terminal
 from lmbench.progress import Progress, Silent, Task
 
 if TYPE_CHECKING:
@@ -24,14 +25,13 @@ def shown_on(stream: TextIO, quiet: bool) -> Iterator[tuple[Progress, Lines | No
     elif stream.isatty():
         bars = _bars(stream)
         with bars:
-            yield Bars(bars), Lines(stream, bars)
+            yield Bars(bars, stream), Lines(stream, bars)
     else:
         lines = Lines(stream)
         yield lines, lines
 
 
 def _bars(stream: TextIO) -> rich_progress.Progress:
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         Progress,
@@ -42,6 +42,8 @@ def _bars(stream: TextIO) -> rich_progress.Progress:
     )
     from rich.table import Column
 
+    from lmbench.report.screen import console_for
+
     return Progress(
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=36)),
         BarColumn(bar_width=20),
@@ -49,7 +51,7 @@ def _bars(stream: TextIO) -> rich_progress.Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[note]}", markup=False, style="dim", table_column=Column(no_wrap=True, ratio=1)),
-        console=Console(file=stream),
+        console=console_for(stream),
         redirect_stdout=False,
         transient=True,
         expand=True,
@@ -59,28 +61,33 @@ def _bars(stream: TextIO) -> rich_progress.Progress:
 class Bars:
     """Tasks as bars, gone when they are done."""
 
-    def __init__(self, bars: rich_progress.Progress) -> None:
+    def __init__(self, bars: rich_progress.Progress, stream: TextIO) -> None:
         self._bars = bars
+        self._stream = stream
+
+    def _shown(self, text: str) -> str:
+        return terminal.shown(text, self._stream)
 
     @contextmanager
     def task(self, description: str, total: float | None = None) -> Iterator[Task]:
-        number = self._bars.add_task(description, total=total, note="")
+        number = self._bars.add_task(self._shown(description), total=total, note="")
         try:
-            yield _Bar(self._bars, number)
+            yield _Bar(self._bars, number, self._shown)
         finally:
             self._bars.remove_task(number)
 
 
 class _Bar:
-    def __init__(self, bars: rich_progress.Progress, number: rich_progress.TaskID) -> None:
+    def __init__(self, bars: rich_progress.Progress, number: rich_progress.TaskID, shown: Callable[[str], str]) -> None:
         self._bars = bars
         self._number = number
+        self._shown = shown
 
     def advance(self, steps: float = 1) -> None:
         self._bars.advance(self._number, steps)
 
     def show(self, note: str) -> None:
-        self._bars.update(self._number, note=note)
+        self._bars.update(self._number, note=self._shown(note))
 
 
 class Lines:
@@ -93,10 +100,9 @@ class Lines:
     def print(self, text: str) -> None:
         """One line, above the bars where there are any."""
         if self._bars is not None:
-            self._bars.console.print(text, markup=False, highlight=False)
+            self._bars.console.print(text)
         else:
-            self._stream.write(text + "\n")
-            self._stream.flush()
+            terminal.say(text, stream=self._stream)
 
     @contextmanager
     def task(self, description: str, total: float | None = None) -> Iterator[Task]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json as json_
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._options import Json, RunName, RunsFolder
 from lmbench.errors import UsageError
 
@@ -45,6 +45,7 @@ def compare(
     from lmbench import store
     from lmbench.pipeline import scored_tokens_of
     from lmbench.record import comparable
+    from lmbench.report.screen import screen
     from lmbench.score.paired import paired_difference, paired_difference_per_byte
 
     folders = [store.find_run(run, out)]
@@ -70,18 +71,19 @@ def compare(
         found = paired_difference(scores[0], scores[1], tokens[0], records[0].card.seed)
     if json:
         report = {"first": rows[0].model, "second": rows[1].model, **asdict(found), "decided": found.decided}
-        sys.stdout.write(json_.dumps(report, ensure_ascii=False, allow_nan=False) + "\n")
+        terminal.write_json(json_.dumps(report, ensure_ascii=False, allow_nan=False))
         return
+    console = screen()
     better, worse = (rows[0], rows[1]) if found.value < 0 else (rows[1], rows[0])
     bounds = "too few blocks for an interval"
     if found.interval:
         low, high = sorted(abs(bound) if found.decided else bound for bound in found.interval)
         bounds = f"95 % interval {low:.4f} to {high:.4f}"
-    typer.echo(f"{better.model} is better than {worse.model} by {abs(found.value):.4f} {found.unit} ({bounds})")
+    console.say(f"{better.model} is better than {worse.model} by {abs(found.value):.4f} {found.unit} ({bounds})")
     share = found.wins if better is rows[0] else 1 - found.wins
-    typer.echo(f"it is better in {share:.0%} of the blocks ({found.blocks}); paired bootstrap of the test text")
+    console.say(f"it is better in {share:.0%} of the blocks ({found.blocks}); paired bootstrap of the test text")
     for row in rows:
         if row.adaptive:
-            typer.echo(f"{row.model} is adaptive: it learns from the text it is scored on")
+            console.say(f"{row.model} is adaptive: it learns from the text it is scored on")
     if not found.decided:
-        typer.echo("the interval does not exclude zero: on this text neither is shown to be better")
+        console.say("the interval does not exclude zero: on this text neither is shown to be better")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json as json_
-import sys
 
+from lmbench import terminal
 from lmbench.cli._listing import Name
 from lmbench.cli._options import Json
 from lmbench.errors import UsageError
@@ -16,12 +16,9 @@ PANEL = "List what there is"
 
 def corpora(name: Name = None, json: Json = False) -> None:
     """List the corpora that lmbench run knows by name, with source, licence and size."""
-    from rich.padding import Padding
-    from rich.text import Text
-
     from lmbench.corpus import corpora as manifests
     from lmbench.report import format as form
-    from lmbench.report.screen import console_for
+    from lmbench.report.screen import indented, screen, styled
 
     known = manifests()
     found = [manifest for manifest in known if name in (None, manifest.name)]
@@ -29,13 +26,14 @@ def corpora(name: Name = None, json: Json = False) -> None:
         raise UsageError(f"there is no corpus {name!r} (choose from {', '.join(manifest.name for manifest in known)})")
     if json:
         content = [manifest.model_dump(mode="json") for manifest in found]
-        sys.stdout.write(json_.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        terminal.write_json(json_.dumps(content, indent=2, ensure_ascii=False))
         return
-    console = console_for(sys.stdout)
+    console = screen()
     for manifest in found:
-        console.print(Text(manifest.name, style="bold"))
+        console.print(styled(manifest.name, "bold"))
         size = f", {form.size(manifest.bytes)}" if manifest.bytes else ""
         lines = [manifest.description, f"{manifest.source}{size}; {manifest.licence}; split {manifest.split}"]
         if name:
             lines += [*manifest.notes, *([manifest.reference] if manifest.reference else [])]
-        console.print(Padding(Text("\n".join(lines)), (0, 0, 0, 2), expand=False))
+        for line in lines:
+            console.print(indented(line, 2))

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json as json_
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._options import Json, Quiet, RunName, RunsFolder
 
 if TYPE_CHECKING:
     from lmbench.pipeline.concordance import Concordance
+    from lmbench.report.screen import Screen
 
 __all__ = ["count"]
 
 PANEL = "Look at a run"
+_LEAST_PLACE = 24  # columns of text, beside which it is said where that stands
 
 
 def count(
@@ -47,37 +49,36 @@ def count(
 
     folder = store.find_run(run, out)
     tokenizer = pipeline.tokenizer_of(folder, store.read_record(folder).card)
-    with shown_on(sys.stderr, quiet) as (progress, _):
+    with shown_on(terminal.notes(), quiet) as (progress, _):
         index = pipeline.training_index(folder, progress)
     found = concordance(index, tokenizer, text, top=top, examples=examples)
     if json:
         content = {**asdict(found), "probability": found.probability, "sparse": found.sparse}
-        sys.stdout.write(json_.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+        terminal.write_json(json_.dumps(content, ensure_ascii=False, allow_nan=False))
         return
     _show(found)
 
 
 def _show(found: Concordance) -> None:
-    from rich.text import Text
-
     from lmbench.cli._phrases import quoted
-    from lmbench.report.screen import console_for
+    from lmbench.report.screen import screen
 
-    console = console_for(sys.stdout)
+    console = screen()
     times = "once" if found.count == 1 else f"{found.count:,} times"
     where = f"in {found.training_tokens:,} training tokens"
-    console.print(Text(f"{quoted(found.phrase)} occurs {times} {where}" if found.count else _missing(found, where)))
+    console.say(f"{quoted(found.phrase)} occurs {times} {where}" if found.count else _missing(found, where))
     if found.unknown:
-        console.print(Text(f"{found.unknown} of its tokens are outside the vocabulary, and stand for any that is"))
+        console.say(f"{found.unknown} of its tokens are outside the vocabulary, and stand for any that is")
     if found.count and found.probability is not None:
-        console.print(Text(_share(found)))
+        console.say(_share(found))
     if found.continuations:
         kinds = "one token only" if found.sparse else f"{found.types:,} different tokens"
-        console.print(Text(f"\nfollowed by {kinds}"))
+        console.print()
+        console.say(f"followed by {kinds}")
         console.print(_following(found))
     if found.examples:
         console.print()
-        console.print(_places(found, console.width))
+        console.print(_places(found, console))
 
 
 def _share(found: Concordance) -> str:
@@ -99,40 +100,35 @@ def _missing(found: Concordance, where: str) -> str:
 
 
 def _following(found: Concordance) -> Any:
-    from rich.text import Text
+    from lmbench.cli._phrases import quoted
+    from lmbench.report.screen import Grid, Heading
 
-    from lmbench.cli._phrases import quoted, table
-
-    grid = table()
-    grid.add_column("next token")
-    grid.add_column("count", justify="right")
-    grid.add_column("probability", justify="right")
+    grid = Grid(Heading("next token", "name"), Heading("count", rank=2), Heading("probability", rank=1))
     for item in found.continuations:
         shown = "(end of text)" if item.end else quoted(item.token)
-        grid.add_row(Text(shown), f"{item.count:,}", f"{item.probability:.4f}")
+        grid.add(shown, f"{item.count:,}", f"{item.probability:.4f}")
     return grid
 
 
-def _places(found: Concordance, width: int) -> Any:
-    """The examples under each other, the phrase in one column, and as much around it as `width` has room for."""
+def _places(found: Concordance, console: Screen) -> Any:
+    """The examples under each other, the phrase in one column, and as much around it as there is room for."""
     from rich.cells import cell_len
-    from rich.table import Table
-    from rich.text import Text
 
     from lmbench.cli._phrases import fitted, flat
+    from lmbench.report.screen import group, pieces
 
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(justify="right", style="dim", no_wrap=True)
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column(no_wrap=True)
     labels = [f"document {item.document:,}, token {item.at + 1:,}" for item in found.examples]
-    room = (width - 2 - max(map(cell_len, labels))) // 2
+    margin = max(map(cell_len, labels))
+    if console.width - margin - 2 < _LEAST_PLACE:  # a narrow terminal: the texts alone
+        labels, margin = [""] * len(labels), -1
+    room = (console.width - margin - 2) // 2
+    lines = []
     for label, item in zip(labels, found.examples, strict=True):
-        phrase = flat(item.phrase)
-        left = flat(item.left)
+        phrase, left = console.shown(flat(item.phrase)), console.shown(flat(item.left))
         # a space that belongs to the phrase's first token is shown before it, so that the words stand in one column
         phrase, left = phrase.lstrip(), left + phrase[: len(phrase) - len(phrase.lstrip())]
-        phrase = fitted(phrase, room)
-        right = fitted(flat(item.right), max(0, room - cell_len(phrase)))
-        grid.add_row(label, Text(fitted(left.rstrip(), room, from_end=True)), Text(phrase, style="bold") + Text(right))
-    return grid
+        phrase, left = fitted(phrase, room), fitted(left.rstrip(), room, from_end=True)
+        right = fitted(console.shown(flat(item.right)), max(0, room - cell_len(phrase)))
+        blanks = " " * (margin - cell_len(label)) + label + " " * (1 + room - cell_len(left))
+        lines.append(pieces((blanks, "dim"), (left, ""), (" ", ""), (phrase, "bold"), (right, "")))
+    return group(*lines)

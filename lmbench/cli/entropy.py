@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._calibrate import calibrate_and_print
 from lmbench.cli._options import (
     MEASURED,
@@ -138,15 +139,16 @@ def entropy(
         source=source, models=(), tokenizer=tokenizer if tokens else "char", estimators=specs, test=test, split=split,
         lines=lines, encoding=encoding, errors=errors.value, text_field=text_field, device="cpu", out=out,
     )  # fmt: skip
-    with shown_on(sys.stderr, quiet) as (progress, lines_out):
+    with shown_on(terminal.notes(), quiet) as (progress, lines_out):
         tell = _teller(lines_out)
         folder = store.find_run(run, out) if run is not None else None
         panel = entropy_panel(plan, folder, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]))
     if json:
-        sys.stdout.write((panel.folder / FILE).read_text(encoding="utf-8"))
+        terminal.write_json((panel.folder / FILE).read_text(encoding="utf-8"))
     else:
-        print_report(panel.record, sys.stdout, "entropy")
-    typer.echo(f"\nkept in {panel.folder} (entropy.json, entropy.html)", err=True)
+        print_report(panel.record, page="entropy")
+    terminal.say(err=True)
+    terminal.say(f"kept in {panel.folder} (entropy.json, entropy.html)", err=True)
     failed = {failure.spec for failure in panel.record.failures}
     in_unit = {str(spec) for spec in specs if "unit" in spec.options} if unit else set()
     if failed and (estimator or (in_unit and in_unit <= failed)):  # of a panel nobody chose, some may have to pass

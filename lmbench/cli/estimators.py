@@ -23,18 +23,16 @@ def estimators(name: Name = None, json: Json = False) -> None:
 
 
 def _show_calibration(name: str) -> None:
-    import sys
-
-    from rich.text import Text
-
     from lmbench.entropy._coverage import calibrated
     from lmbench.report.calibration import ABOUT, calibration_table
-    from lmbench.report.screen import console_for
+    from lmbench.report.screen import screen
 
     rows = calibrated(name)
     if not rows:
         return
-    console = console_for(sys.stdout)
-    console.print("\n  On sources of known rate (lmbench entropy --calibrate):\n")
+    console = screen()
+    console.print()
+    console.say("  On sources of known rate (lmbench entropy --calibrate):")
+    console.print()
     console.print(calibration_table(rows))
-    console.print(Text(ABOUT))
+    console.say(ABOUT)

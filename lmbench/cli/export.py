@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._options import Quiet, RunName, RunsFolder
 
 __all__ = ["export"]
@@ -64,9 +64,9 @@ def export(
     if not isinstance(backoff, BackoffModel):
         raise UsageError(f"{row.model} is no back-off model, as {form.value} files hold; ngram and arpa models are")
     with (
-        shown_on(sys.stderr, quiet) as (progress, _),
+        shown_on(terminal.notes(), quiet) as (progress, _),
         store.atomic(path) as handle,
         compressed(handle, path) as stream,
     ):
         write_arpa(backoff, vocabulary, stream, progress)
-    typer.echo(f"wrote {path} ({path.stat().st_size:,} bytes)", err=True)
+    terminal.say(f"wrote {path} ({path.stat().st_size:,} bytes)", err=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._options import Device, DeviceName, RunName, RunsFolder
 
 __all__ = ["generate"]
@@ -35,7 +35,8 @@ def generate(
 ) -> None:
     """Continue a text with a model of a run.
 
-    The text is written as it is drawn, the prompt first. A token is what the run's tokenizer makes: a word, a part of
+    The text is written as it is drawn, the prompt first: exactly as it is to a file or a pipe, while a terminal shows
+    control characters as signs such as ^[ for escape. A token is what the run's tokenizer makes: a word, a part of
     one, a character or a byte.
 
     [bold]Examples[/bold]
@@ -58,16 +59,13 @@ def generate(
     ids = tokenizer.encode_text(prompt)
     if vocabulary.unknown is not None and (ids == vocabulary.unknown).any():
         unknown = int((ids == vocabulary.unknown).sum())
-        typer.echo(f"note: {unknown} of the prompt's {len(ids)} tokens are outside the vocabulary", err=True)
+        terminal.say(f"note: {unknown} of the prompt's {len(ids)} tokens are outside the vocabulary", err=True)
     made = sample(
         fitted, ids, tokens, vocabulary.end_of_text,
         seed=seed, temperature=temperature, top_k=top_k, top_p=top_p,
     )  # fmt: skip
-    if not sys.stdout.isatty() and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8")
     spaced = not vocabulary.lossless
-    sys.stdout.write(prompt + (" " if spaced and prompt and not prompt[-1].isspace() else ""))
+    terminal.data(prompt + (" " if spaced and prompt and not prompt[-1].isspace() else ""))
     for piece in stream(made, vocabulary, spaced):
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
+        terminal.data(piece)
+    terminal.data("\n")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._options import DecodingErrors, Device, DeviceName, Encoding, Errors, Quiet, SplitRule, TextField
 from lmbench.errors import UsageError
 from lmbench.invocation import command
@@ -162,8 +163,6 @@ def _person(record: GuessRecord, path: Path, enter: bool) -> None:
 
     game = record.game()
     fold = record.reduction == "27"
-    if hasattr(sys.stdout, "reconfigure") and not sys.stdout.isatty():
-        sys.stdout.reconfigure(encoding="utf-8")
     if hasattr(sys.stdin, "reconfigure") and not sys.stdin.isatty():
         sys.stdin.reconfigure(encoding="utf-8")
     write_guesses(path, record)
@@ -181,10 +180,12 @@ def _person(record: GuessRecord, path: Path, enter: bool) -> None:
             screens.play(game, screens.Lines(fold), save)
     except (KeyboardInterrupt, EOFError) as stop:
         found = f"{len(game.letters)} of {len(game.passage)} symbols"
-        typer.echo(f"\nstopped after {found}; go on with: {command('guess', '--resume', path)}", err=True)
+        terminal.say(err=True)
+        terminal.say(f"stopped after {found}; go on with: {command('guess', '--resume', path)}", err=True)
         raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 0) from None
-    typer.echo(f"\n{screens.verdict(game)}")
-    typer.echo(f"kept in {path}", err=True)
+    terminal.say()
+    terminal.say(screens.verdict(game))
+    terminal.say(f"kept in {path}", err=True)
 
 
 def _model(
@@ -206,23 +207,23 @@ def _model(
         record = record.model_copy(update={"kind": "model"})
     else:
         record = guessing.same_passage(shared, row.model, "model")
-    with shown_on(sys.stderr, quiet) as (progress, _):
+    with shown_on(terminal.notes(), quiet) as (progress, _):
         record, said = guessing.played_by_model(record, folder, row, resolve_device(device), progress)
     for line in said:
-        typer.echo(f"note: {line}", err=True)
+        terminal.say(f"note: {line}", err=True)
     path = guessing.record_path(out, record)
     guessing.write_guesses(path, record)
     if json:
-        sys.stdout.write(path.read_text(encoding="utf-8"))
+        terminal.write_json(path.read_text(encoding="utf-8"))
     else:
         game = record.game()
-        typer.echo(f"{row.model}: {screens.verdict(game)}")
+        terminal.say(f"{row.model}: {screens.verdict(game)}")
         bits = game.bits()
         if bits is not None and math.isfinite(bits):
-            typer.echo(f"{bits:.3f} bits/symbol by its probabilities, as bets")
+            terminal.say(f"{bits:.3f} bits/symbol by its probabilities, as bets")
         else:
-            typer.echo("a symbol had nothing on it, and so no number of bits/symbol by its probabilities, as bets")
-    typer.echo(f"kept in {path}", err=True)
+            terminal.say("a symbol had nothing on it, and so no number of bits/symbol by its probabilities, as bets")
+    terminal.say(f"kept in {path}", err=True)
 
 
 def _compare(paths: list[Path], json: bool) -> None:
@@ -237,7 +238,7 @@ def _compare(paths: list[Path], json: bool) -> None:
             raise UsageError(f"{path}: no symbol is found yet; go on with: {command('guess', '--resume', path)}")
     found = compared(records[0], records[1])
     if json:
-        sys.stdout.write(json_.dumps(found.as_json(), ensure_ascii=False, allow_nan=False) + "\n")
+        terminal.write_json(json_.dumps(found.as_json(), ensure_ascii=False, allow_nan=False))
         return
     from lmbench.cli._compared import show
 

@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 import lmbench.cli
+from lmbench import terminal
 from lmbench.cli._command import Command
+from lmbench.cli._commands import Commands, say_traceback
 from lmbench.cli._guard import guarded
 
 PANELS = ("Run", "Look at a run", "List what there is")
@@ -28,6 +30,7 @@ def make_app() -> typer.Typer:
     """The application, with every command registered."""
     app = typer.Typer(
         name="lmbench",
+        cls=Commands,
         add_completion=False,
         no_args_is_help=True,
         rich_markup_mode="rich",
@@ -65,10 +68,14 @@ def _version(asked: bool) -> None:
     if asked:
         from lmbench import __version__
 
-        typer.echo(f"lmbench {__version__}")
+        terminal.say(f"lmbench {__version__}")
         raise typer.Exit
 
 
 def main() -> None:
     """The entry point of the `lmbench` script."""
-    make_app()()
+    try:
+        make_app()()
+    except Exception:
+        say_traceback()
+        raise SystemExit(1) from None

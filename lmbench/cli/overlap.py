@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json as json_
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._options import DecodingErrors, Encoding, Errors, Quiet, RunName, RunsFolder, TextField
 from lmbench.errors import UsageError
 
@@ -62,7 +62,7 @@ def overlap(
     folder = store.find_run(run, out)
     record = store.read_record(folder)
     tokenizer = pipeline.tokenizer_of(folder, record.card)
-    with shown_on(sys.stderr, quiet) as (progress, _):
+    with shown_on(terminal.notes(), quiet) as (progress, _):
         lines = bool(record.plan.get("lines"))
         options: dict[str, Any] = {
             "lines": lines, "encoding": encoding, "errors": errors.value, "text_field": text_field,
@@ -72,31 +72,31 @@ def overlap(
         span = (first, last)
         found = compare(index, tokenizer, text, progress, words=words, novelty=novelty, span=span, most=top)
     if json:
-        sys.stdout.write(json_.dumps(asdict(found), ensure_ascii=False, allow_nan=False) + "\n")
+        terminal.write_json(json_.dumps(asdict(found), ensure_ascii=False, allow_nan=False))
         return
     _show(found, record.card.tokenizer)
 
 
 def _show(found: Overlap, tokenizer: str) -> None:
-    from rich.text import Text
+    from lmbench.report.screen import screen, styled
 
-    from lmbench.report.screen import console_for
-
-    console = console_for(sys.stdout)
+    console = screen()
     kind = "words and marks" if found.unit == "word" else f"tokens ({tokenizer})"
-    console.print(Text(f"{found.size:,} {kind} against {found.training_size:,} of training"))
+    console.say(f"{found.size:,} {kind} against {found.training_size:,} of training")
     if found.unknown:
-        console.print(Text(_outside(found)))
+        console.say(_outside(found))
     matches = f"a match is {found.mean_length:.2f} {found.unit}s long on average and {found.longest:,} at most"
-    console.print(Text(f"from each {found.unit} on, {matches}"))
+    console.say(f"from each {found.unit} on, {matches}")
     first, last = found.span
     if found.creativity_index is not None:
         index = f"Creativity Index, L = {first} to {last} {found.unit}s: {found.creativity_index:.4f}"
-        console.print(Text(f"{index} of {last - first + 1}", style="bold"))
-    console.print(Text("\nhow much of it training does not hold"))
+        console.print(styled(f"{index} of {last - first + 1}", "bold"))
+    console.print()
+    console.say("how much of it training does not hold")
     console.print(_curve(found))
     if found.passages:
-        console.print(Text("\nthe longest matches"))
+        console.print()
+        console.say("the longest matches")
         console.print(_passages(found))
 
 
@@ -107,32 +107,23 @@ def _outside(found: Overlap) -> str:
 
 
 def _curve(found: Overlap) -> Any:
-    from rich.text import Text
-
-    from lmbench.cli._phrases import table
     from lmbench.report import format as form
+    from lmbench.report.screen import Grid, Heading
 
-    grid = table()
-    grid.add_column("n", justify="right")
-    grid.add_column("new n-grams", justify="right")
-    grid.add_column("L-uniqueness", justify="right")
+    grid = Grid(Heading("n"), Heading("new n-grams", rank=1), Heading("L-uniqueness", rank=2))
     for n in sorted({*found.novelty, *found.uniqueness}):
         cells = (found.novelty.get(n), found.uniqueness.get(n))
-        grid.add_row(f"{n}", *(Text(form.NOTHING if value is None else f"{value:.2%}") for value in cells))
+        grid.add(f"{n}", *(form.NOTHING if value is None else f"{value:.2%}" for value in cells))
     return grid
 
 
 def _passages(found: Overlap) -> Any:
-    from rich.text import Text
+    from lmbench.cli._phrases import quoted
+    from lmbench.report.screen import Grid, Heading
 
-    from lmbench.cli._phrases import quoted, table
-
-    grid = table()
-    grid.add_column(f"{found.unit}s", justify="right")
-    grid.add_column("in training", justify="right", no_wrap=True)
-    grid.add_column("text", overflow="fold")
+    grid = Grid(Heading(f"{found.unit}s"), Heading("in training", rank=1), Heading("text", "name", longest=_SHOWN + 2))
     for item in found.passages:
         times = "once" if item.count == 1 else f"{item.count:,} times"
         where = f"{times}, document {item.training_document:,}"
-        grid.add_row(f"{item.tokens:,}", where, Text(quoted(item.text, _SHOWN)))
+        grid.add(f"{item.tokens:,}", where, quoted(item.text, _SHOWN))
     return grid

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._options import RunName, RunsFolder
 
 __all__ = ["report"]
@@ -38,10 +38,10 @@ def report(
         from lmbench.report.page import write_page
 
         write_page(folder, record)
-        typer.echo(f"wrote {folder / 'report.html'}", err=True)
+        terminal.say(f"wrote {folder / 'report.html'}", err=True)
     if json:
-        sys.stdout.write((folder / store.RECORD).read_text(encoding="utf-8"))
+        terminal.write_json((folder / store.RECORD).read_text(encoding="utf-8"))
         return
     from lmbench.report.screen import print_report
 
-    print_report(record, sys.stdout)
+    print_report(record)

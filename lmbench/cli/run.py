@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._options import (
     OUTPUT,
     TEXT,
@@ -192,7 +193,7 @@ def run(
         return
     if resume is not None:
         _alone(context)
-    with shown_on(sys.stderr, quiet) as (progress, lines_out):
+    with shown_on(terminal.notes(), quiet) as (progress, lines_out):
         tell = _teller(lines_out)
         if resume is not None:
             folder = store.find_run(resume, out)
@@ -235,7 +236,7 @@ def _teller(lines: Lines | None) -> OnRow:
             return
         if isinstance(item, Row):
             nats = item.mean_nats if item.nats_per_token is None else item.nats_per_token
-            score = "∞" if nats is None else f"{nats:.4f}"
+            score = "∞" if item.zero_probability_tokens and item.distribution else form.fixed(nats, 4)
             unit = "nats/token" if item.distribution else "mean score, no cross-entropy"
             if nats is None and item.bits_per_byte is not None:  # tokens of its own
                 score, unit = f"{item.bits_per_byte:.4f}", "bits/byte"
@@ -252,10 +253,11 @@ def _show(done: Run, json: bool) -> None:
     from lmbench.store import RECORD
 
     if json:
-        sys.stdout.write((done.folder / RECORD).read_text(encoding="utf-8"))
+        terminal.write_json((done.folder / RECORD).read_text(encoding="utf-8"))
     else:
-        print_report(done.record, sys.stdout)
-    typer.echo(f"\nkept in {done.folder} (record.json, report.html, models)", err=True)
+        print_report(done.record)
+    terminal.say(err=True)
+    terminal.say(f"kept in {done.folder} (record.json, report.html, models)", err=True)
     models = {str(spec) for spec in Plan.of(done.record.plan).specs()[1]}
     failed = [failure for failure in done.record.failures if failure.spec in models]
     if failed:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json as json_
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._options import Device, DeviceName, Json, Quiet, RunName, RunsFolder
 from lmbench.errors import UsageError
 
@@ -78,7 +78,7 @@ def shannon(
     made: list[Shannon] = []
     stopped: KeyboardInterrupt | None = None
     try:
-        with shown_on(sys.stderr, quiet) as (progress, _):
+        with shown_on(terminal.notes(), quiet) as (progress, _):
             for row in rows:
                 made += play(folder, record, [row], lengths, positions, chosen, progress)
     except KeyboardInterrupt as stop:
@@ -91,7 +91,7 @@ def shannon(
     dropped = [item.model for item in others if item not in kept]
     if dropped:
         why = "other --positions or another longest context, and so other tokens"
-        typer.echo(f"note: no longer kept, as these games had {why}: {', '.join(dropped)}", err=True)
+        terminal.say(f"note: no longer kept, as these games had {why}: {', '.join(dropped)}", err=True)
     facts = record.card.corpus_card | {SHARE: english_share_of(folder, record.card)}
     card = record.card.model_copy(update={"corpus_card": facts})
     record = record.model_copy(update={"card": card, "shannon": [*kept, *made]})
@@ -101,10 +101,11 @@ def shannon(
         raise KeyboardInterrupt(f"interrupted; {len(made)} of {len(rows)} games are kept in {folder}") from stopped
     if json:
         content = [item.model_dump(mode="json") for item in made]
-        sys.stdout.write(json_.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+        terminal.write_json(json_.dumps(content, ensure_ascii=False, allow_nan=False))
         return
     _show(made, record, ranks)
-    typer.echo(f"\nkept in {folder} (record.json, report.html)", err=True)
+    terminal.say(err=True)
+    terminal.say(f"kept in {folder} (record.json, report.html)", err=True)
 
 
 def _lengths(text: str) -> list[int]:
@@ -128,22 +129,21 @@ def _keep(folder: Path, record: Record) -> None:
 
 
 def _show(made: list[Shannon], record: Record, ranks: bool) -> None:
-    from rich.text import Text
-
     from lmbench.report.ranks import rank_table
-    from lmbench.report.screen import console_for
+    from lmbench.report.screen import screen, styled
     from lmbench.report.section.base import bullets
     from lmbench.report.section.shannon import HEADERS, fitting, table_of
 
-    console = console_for(sys.stdout)
+    console = screen()
     shown = fitting(made, console.width)
     for index, item in enumerate(made):
         if index:
             console.print()
-        console.print(Text(item.model, style="bold"))
+        console.print(styled(item.model, "bold"))
         console.print(table_of(item, shown))
         if ranks:
-            console.print(Text("\nfound at guess ..., in per cent, by tokens known"))
+            console.print()
+            console.say("found at guess ..., in per cent, by tokens known")
             console.print(rank_table(item))
         if item.notes:
             console.print(bullets(item.notes, console.width))
@@ -152,7 +152,7 @@ def _show(made: list[Shannon], record: Record, ranks: bool) -> None:
     asked = f"{made[0].positions:,} tokens of the test text of {record.card.corpus}, the same for all"
     about = "lower, upper: bounds of the entropy by the ranks of the right guesses, with 95 % intervals"
     own = "first guess: share of tokens found at once; guesses: how many it took on average"
-    console.print(Text(f"bits per {unit}; {about}; {own}; {asked}"))
+    console.say(f"bits per {unit}; {about}; {own}; {asked}")
     left = dict.fromkeys(header for place, header in enumerate(HEADERS) if place not in shown)
     if left:
-        console.print(Text(f"no room for: {', '.join(left)}; widen the terminal or see report.html", style="dim"))
+        console.print(styled(f"no room for: {', '.join(left)}; widen the terminal or see report.html", "dim"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json as json_
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._options import (
     MEASURED,
     OUTPUT,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["structure"]
 
+_BESIDE = 72  # columns from which on the last column of the table, which is prose, is legible
 PANEL = "Run"
 
 
@@ -80,7 +81,7 @@ def structure(
     from lmbench.report.structure import figure, page
 
     spec = _model(model)
-    with shown_on(sys.stderr, quiet) as (progress, _):
+    with shown_on(terminal.notes(), quiet) as (progress, _):
         options: dict[str, Any] = {
             "lines": lines, "encoding": encoding, "errors": errors.value, "text_field": text_field,
         }  # fmt: skip
@@ -102,10 +103,11 @@ def structure(
             with store.atomic(folder / name) as handle:
                 handle.write(data)
     if json:
-        sys.stdout.write(content)
+        terminal.write_json(content)
     else:
         _show(found)
-    typer.echo(f"\nkept in {folder} (structure.json, structure.html, structure.png)", err=True)
+    terminal.say(err=True)
+    terminal.say(f"kept in {folder} (structure.json, structure.html, structure.png)", err=True)
 
 
 def _model(text: str) -> Any:
@@ -140,17 +142,21 @@ def _measured(corpus: Corpus, unit: str, tokenizer: str, model: Any, progress: P
 
 
 def _show(found: Structure) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from lmbench.report.screen import console_for
+    from lmbench.report.screen import Grid, Heading, bullets, screen, styled
     from lmbench.report.structure import HEADER, REMARK, lines_of
 
-    console = console_for(sys.stdout)
-    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for name in HEADER:
-        grid.add_column(name, no_wrap=name != "how", justify="right" if name == "value" else "left", overflow="fold")
-    for name, value, interval, how in lines_of(found):
-        grid.add_row(Text(name), Text(value, style="bold"), Text(interval), Text(how, style="dim"))
+    console = screen()
+    lines = lines_of(found)
+    beside = console.width >= _BESIDE
+    headings = [
+        Heading(HEADER[0], "name"),
+        Heading(HEADER[1], rank=1, style="bold"),
+        Heading(HEADER[2], "word", rank=2),
+    ]
+    grid = Grid(*headings, *([Heading(HEADER[3], "prose", style="dim")] if beside else []))
+    for line in lines:
+        grid.add(*line[: None if beside else 3])
     console.print(grid)
-    console.print(Text(REMARK, style="dim"))
+    if not beside:
+        console.print(bullets([f"{name}: {how}" for name, _, _, how in lines], console.width))
+    console.print(styled(REMARK, "dim"))

@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmbench import terminal
 from lmbench.entropy import estimators
 from lmbench.spec import Spec, parse
 
@@ -114,4 +115,4 @@ def _rounded(value: Any) -> Any:
 
 if __name__ == "__main__":
     table = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    sys.stdout.write(shipped_text(table["rows"]))
+    terminal.write_json(shipped_text(table["rows"]))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lmbench import terminal
 from lmbench.errors import UsageError
 from lmbench.score.shannon import Ranks, gambling_bits
 
@@ -55,14 +56,7 @@ def reduced(text: str) -> str:
 
 def visible(text: str) -> str:
     """`text` with signs for what cannot be seen: a space, a line's end, a tab, control characters."""
-    return "".join(SHOWN.get(character) or _control(character) for character in text)
-
-
-def _control(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else character
+    return terminal.visible("".join(SHOWN.get(character, character) for character in text))
 
 
 @dataclass

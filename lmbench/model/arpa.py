@@ -25,6 +25,7 @@ from lmbench.tokens import Tokens, Vocabulary
 
 __all__ = ["Arpa"]
 
+_NAMED = 8  # tokens that a remark gives as examples
 TOLERANCE = 1e-3  # what the five or so digits of some files leave open
 
 
@@ -133,7 +134,8 @@ def _remarks(file: ArpaFile, vocabulary: Vocabulary, gap: float) -> list[str]:
     without = file.shared - (vocabulary.unknown is not None)
     if without:
         has = "share the probability of <unk>" if file.has_unknown or file.outside else "have probability zero"
-        remarks.append(f"{without:,} of {len(vocabulary):,} tokens have no word in the file and {has}")
+        tokens = f"{without:,} of {len(vocabulary):,} tokens ({_some(file, vocabulary)})"
+        remarks.append(f"{tokens} have no word in the file and {has}")
     if not file.has_unknown:
         remarks.append("the file has no <unk>")
     if not file.has_end:
@@ -144,6 +146,18 @@ def _remarks(file: ArpaFile, vocabulary: Vocabulary, gap: float) -> list[str]:
         remarks.append(f"{file.left_out:,} n-grams that no text of this run can ask for were left out")
     if file.inserted:
         remarks.append(f"{file.inserted:,} prefixes that the file leaves out were put in, with backed-off probability")
+    if file.cut:
+        remarks.append(
+            f"a higher order was cut off from the file: {file.cut:,} n-grams of its highest order have a back-off, "
+            "which nothing can use"
+        )
     if gap > TOLERANCE:
         remarks.append(f"the file is no distribution: after some context its probabilities sum to {gap:.2g} off one")
     return remarks
+
+
+def _some(file: ArpaFile, vocabulary: Vocabulary) -> str:
+    """The first of the tokens that have no word in the file."""
+    without = [index for index in np.flatnonzero(file.aliases == file.unknown) if index != vocabulary.unknown]
+    shown = [repr(vocabulary.tokens[index].decode("utf-8", "replace")) for index in without[:_NAMED]]
+    return ", ".join(shown) + (", ..." if len(without) > _NAMED else "")

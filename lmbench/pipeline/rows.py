@@ -127,7 +127,7 @@ def _described(job: Job, spec: Spec, folder: Path, ready: Ready, scored: Scored)
 def _said(card: ModelCard, score: Score) -> list[str]:
     """What is to be said of a score."""
     notes = []
-    if score.zero_probability_tokens:
+    if score.zero_probability_tokens and card.distribution:
         notes.append(
             f"cross-entropy is infinite: {score.zero_probability_tokens:,} of {score.tokens:,} test tokens "
             "have probability zero"
@@ -135,8 +135,17 @@ def _said(card: ModelCard, score: Score) -> list[str]:
     if card.control:
         notes.append(_remembered(card, score))
     if not card.distribution:
-        notes.append(f"not a distribution: its mean score, {score.mean_nats:.4f} nats/token, is no cross-entropy")
+        notes.append(_scored(score))
     return notes
+
+
+def _scored(score: Score) -> str:
+    """What the mean of a model that is no distribution was taken over, if there is one."""
+    if score.mean_nats is None:
+        return f"not a distribution: it has a score for none of the {score.tokens:,} test tokens"
+    known = score.tokens - score.zero_probability_tokens
+    over = f" over the {known:,} of {score.tokens:,} test tokens that it knows" if score.zero_probability_tokens else ""
+    return f"not a distribution: its mean score{over}, {score.mean_nats:.4f} nats/token, is no cross-entropy"
 
 
 def _remembered(card: ModelCard, score: Score) -> str:

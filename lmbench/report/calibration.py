@@ -21,18 +21,14 @@ HEADERS = ("symbols", "samples", "true rate", "bias", "spread", "95 % covers", "
 
 def calibration_table(rows: Sequence[Calibration]) -> RenderableType:
     """A table for the terminal, estimator by estimator, in bits per symbol."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    from lmbench.report.screen import Grid, Heading
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
-    table.add_column("", no_wrap=True)
-    for header in HEADERS:
-        table.add_column(header, justify="right", no_wrap=True)
+    ranks = dict(zip(HEADERS, (3, 6, 4, 1, 2, 5, 7), strict=True))
+    table = Grid(Heading("", "name"), *(Heading(header, rank=rank) for header, rank in ranks.items()))
     for estimator, mine in _by_estimator(rows):
-        table.add_row(Text(estimator, style="bold"))
+        table.add(estimator, *[""] * len(HEADERS), style="bold")
         for row in mine:
-            table.add_row(Text(f"  {row.source}"), *map(Text, _cells(row)))
+            table.add(f"  {row.source}", *_cells(row))
     return table
 
 

@@ -152,7 +152,7 @@ def _kind(line: Line) -> str:
 
 
 def _nats(line: Line) -> str:
-    if line.row is not None and line.row.zero_probability_tokens:
+    if line.row is not None and line.row.zero_probability_tokens and line.row.distribution:
         return "∞"
     return form.fixed(line.nats_per_token, 4)
 

@@ -43,18 +43,16 @@ def _bins(alphabet: int) -> list[tuple[int, int]]:
 
 def rank_table(item: Shannon) -> Any:
     """The lines as a table for the terminal; None where there are none."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    from lmbench.report.screen import Grid, Heading
 
     lines = rank_lines(item)
     if not lines:
         return None
-    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
-    for header in _header(item):
-        grid.add_column(header, justify="right", no_wrap=True)
+    guess, *contexts = _header(item)
+    headings = [Heading(context, rank=len(contexts) - place) for place, context in enumerate(contexts)]
+    grid = Grid(Heading(guess, rank=-1), *headings, advice="widen the terminal or see report.html")
     for label, shares in lines:
-        grid.add_row(Text(label), *(Text(share) for share in shares))
+        grid.add(label, *shares)
     return grid
 
 

@@ -20,8 +20,9 @@ class Score:
     """A model's figures on one text. What is not defined is None, never infinite or NaN.
 
     `mean_nats` is minus the mean log-score of a model that is not a distribution, whose
-    cross-entropy is not defined; `zero_probability_tokens` counts the tokens that the model
-    called impossible: with one of them the cross-entropy is infinite, and is None here. `unknown_share`: of the tokens,
+    cross-entropy is not defined, over the tokens that have one; `zero_probability_tokens` counts
+    the tokens that the model called impossible: with one of them the cross-entropy is infinite,
+    and is None here. `unknown_share`: of the tokens,
     those that are the unknown one, where there is such a one. `word_perplexity`: e to the nats by word of the text.
     `blocks` says over what the intervals were resampled.
     """
@@ -76,13 +77,15 @@ def measure(
     impossible = int(np.count_nonzero(np.isneginf(log_probs)))
     unknown = tokens.vocabulary.unknown
     share = None if unknown is None else float(np.mean(tokens.ids == unknown))
+    if not distribution:
+        known = log_probs[~np.isneginf(log_probs)]
+        mean = -float(known.sum()) / len(known) if len(known) else None
+        return Score(len(tokens), zero_probability_tokens=impossible, mean_nats=mean, unknown_share=share)
     if impossible:
         return Score(len(tokens), zero_probability_tokens=impossible, unknown_share=share)
     nats = -log_probs
     total = float(nats.sum())
     blocks = blocks_of(tokens)
-    if not distribution:
-        return Score(len(tokens), mean_nats=total / len(tokens), unknown_share=share)
     sums = blocks.sums(nats)
     per_token = total / len(tokens)
     lossless = tokens.lossless and tokens.bytes > 0

@@ -44,24 +44,24 @@ def equal(first: Lines, second: Lines) -> bool:
 @settings(deadline=None)
 def test_good_lines_are_read_fast_and_the_same(block: tuple[str, int]) -> None:
     text, order = block[0].encode(), block[1]
-    fast = read_fast(text, order, highest=False)
+    fast = read_fast(text, order)
     assert fast is not None
-    assert equal(fast, read_slowly(text, order, False, None, "file", 1))
+    assert equal(fast, read_slowly(text, order, None, "file", 1))
 
 
-@given(blocks(good=False), st.booleans())
+@given(blocks(good=False))
 @settings(deadline=None)
-def test_what_the_fast_way_takes_the_slow_way_takes_alike(block: tuple[str, int], highest: bool) -> None:
+def test_what_the_fast_way_takes_the_slow_way_takes_alike(block: tuple[str, int]) -> None:
     text, order = block[0].encode(), block[1]
-    fast = read_fast(text, order, highest)
+    fast = read_fast(text, order)
     if fast is not None:
-        assert equal(fast, read_slowly(text, order, highest, None, "file", 1))
+        assert equal(fast, read_slowly(text, order, None, "file", 1))
 
 
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("ragged", [b"-1\ta b\t-2\n-3\tb b\n", b"-3\tb b\n-1\ta b\t-2\n"])
 def test_a_missing_back_off_is_one(order: int, ragged: bytes) -> None:
-    lines = read_fast(ragged.replace(b" b", b"") if order == 1 else ragged, order, highest=False)
+    lines = read_fast(ragged.replace(b" b", b"") if order == 1 else ragged, order)
     assert lines is not None
     assert sorted(zip(lines.log_probs, lines.log_backoffs, strict=True)) == [(-3, 0), (-1, -2)]
 
@@ -84,14 +84,7 @@ def test_a_missing_back_off_is_one(order: int, ragged: bytes) -> None:
 )
 def test_what_is_wrong_is_said_with_its_line(line: bytes, reason: str) -> None:
     block = b"\n-1 a b\n" + line + b"\n-1 b a\n"
-    fast = read_fast(block, 2, highest=False)
+    fast = read_fast(block, 2)
     assert fast is None or "z" in fast.words[1].to_pylist()
     with pytest.raises(LmbenchError, match=f"^file:{reason}"):
-        read_slowly(block, 2, False, {"a", "b"}, "file", 1)
-
-
-def test_the_highest_order_has_no_back_off() -> None:
-    assert read_fast(b"-1 a b 0\n", 2, highest=True) is not None
-    assert read_fast(b"-1 a b -0.5\n", 2, highest=True) is None
-    with pytest.raises(LmbenchError, match=r"file:7: an n-gram of the highest order has the back-off -0.5"):
-        read_slowly(b"-1 a b -0.5\n", 2, True, None, "file", 7)
+        read_slowly(block, 2, {"a", "b"}, "file", 1)

@@ -130,5 +130,5 @@ def test_a_reduced_text_stays_as_it_is(text: str) -> None:
 
 
 def test_what_cannot_be_seen_is_shown() -> None:
-    assert visible("a b\n\t\x00\x7f猫") == "a␣b↵⇥␀␡猫"
+    assert visible("a b\n\t\x00\x7f猫") == "a␣b↵⇥^@^?猫"
     assert len(composed("が")) == 1

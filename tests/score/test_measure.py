@@ -48,6 +48,13 @@ def test_what_is_no_distribution_gets_a_mean_but_no_cross_entropy() -> None:
     assert score.nats_per_token is None
 
 
+def test_the_mean_of_a_score_is_over_the_tokens_that_have_one() -> None:
+    score = measure(np.array([-1.0, -np.inf, -2.0]), tokens_of([[0, 1]], WORDS), distribution=False)
+    assert (score.mean_nats, score.zero_probability_tokens) == (1.5, 1)
+    none = measure(np.full(3, -np.inf), tokens_of([[0, 1]], WORDS), distribution=False)
+    assert (none.mean_nats, none.zero_probability_tokens) == (None, 3)
+
+
 @pytest.mark.parametrize("wrong", [[np.nan, -1, -1], [np.inf, -1, -1], [0.1, -1, -1], [-1.0, -1]])
 def test_wrong_numbers_are_refused(wrong: list[float]) -> None:
     with pytest.raises(LmbenchError):

@@ -36,7 +36,7 @@ class Lines:
         return len(self.log_probs)
 
 
-def read_fast(block: bytes, order: int, highest: bool) -> Lines | None:
+def read_fast(block: bytes, order: int) -> Lines | None:
     """The n-grams of whole lines; None where any of them is not plainly right."""
     text = block.translate(_AS_TABS).rstrip(b"\t\n")
     lines = _parse(text, order)
@@ -45,7 +45,7 @@ def read_fast(block: bytes, order: int, highest: bool) -> Lines | None:
         lines = _parse(text, order) or _parse(_pad(text, order), order)
     if lines is None or not (lines.log_probs <= 0).all() or not (lines.log_backoffs <= _MOST).all():
         return None
-    return None if highest and lines.log_backoffs.any() else lines
+    return lines
 
 
 def _parse(text: bytes, order: int) -> Lines | None:
@@ -91,9 +91,7 @@ def _pad(text: bytes, order: int) -> bytes:
     return np.insert(data, places, zeros)[:-1].tobytes()
 
 
-def read_slowly(
-    block: bytes, order: int, highest: bool, known: Container[str] | None, where: str, number: int
-) -> Lines:
+def read_slowly(block: bytes, order: int, known: Container[str] | None, where: str, number: int) -> Lines:
     """The n-grams of whole lines, one after the other; `known`: the words of the 1-grams, None for them.
 
     Raises LmbenchError with `where`, the line (the block's first is `number`) and what is wrong there.
@@ -116,8 +114,6 @@ def read_slowly(
                 raise ValueError(f"{fields[0].decode()} is a log-probability above 0")
             if log_backoff > _MOST:
                 raise ValueError(f"the back-off {fields[-1].decode()} is above {_MOST:g}")
-            if highest and log_backoff:
-                raise ValueError(f"an n-gram of the highest order has the back-off {fields[-1].decode()}")
             gram = [field.decode("utf-8") for field in fields[1 : order + 1]]
             for word in gram:
                 if known is not None and word not in known:

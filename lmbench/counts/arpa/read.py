@@ -39,7 +39,8 @@ class Arpa:
     is part of that of `unknown`, or where nothing is unknown is divided among all tokens.
     `left_out`: n-grams nobody can ask for (`<s>` predicted, or `</s>` or a word outside the
     vocabulary as context). `inserted`: prefixes that the file has not. `has_unknown`, `has_end`:
-    whether it has `<unk>` and `</s>`.
+    whether it has `<unk>` and `</s>`. `cut`: n-grams of the highest order that have a back-off, as those have that a
+    higher order was cut off from; there is nothing to back off from, and so the model does without them.
     """
 
     model: BackoffModel
@@ -53,6 +54,7 @@ class Arpa:
     inserted: int
     has_unknown: bool
     has_end: bool
+    cut: int = 0
 
 
 def read_arpa(
@@ -100,6 +102,7 @@ def read_arpa(
         inserted=levels.inserted,
         has_unknown=numbering.has_unknown,
         has_end=numbering.end >= 0,
+        cut=sections.cut,
     )
 
 
@@ -151,6 +154,7 @@ class _Sections:
         self.source = source
         self.header = header
         self.task = task
+        self.cut = 0
         parts = list(self._blocks(1))
         self.first = Lines(
             np.concatenate([np.zeros(0), *(part.log_probs for part in parts)]),
@@ -175,15 +179,17 @@ class _Sections:
             block = source.block()
             if not block:
                 break
-            lines = read_fast(block, order, highest)
+            lines = read_fast(block, order)
             if lines is not None and order > 1:
                 lines = self._looked_up(lines)
             if lines is None:
                 known = None if order == 1 else self.known
-                lines = read_slowly(block, order, highest, known, str(source.path), number)
+                lines = read_slowly(block, order, known, str(source.path), number)
                 lines = lines if order == 1 else self._looked_up(lines)
                 assert lines is not None
             found += len(lines)
+            if highest:
+                self.cut += int(np.count_nonzero(lines.log_backoffs))
             self.task.advance(len(lines))
             yield lines
         if source.ended:

@@ -45,17 +45,9 @@ def breakable(spec: str) -> str:
 
 def bullets(sentences: Sequence[str], width: int) -> RenderableType | None:
     """The sentences one under the other, folded to `width` columns; None where there are none."""
-    from rich.table import Table
-    from rich.text import Text
+    from lmbench.report.screen import bullets as listed
 
-    if not sentences:
-        return None
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold", max_width=max(20, min(width, 120) - 3))
-    for sentence in sentences:
-        grid.add_row("·", Text(sentence))
-    return grid
+    return listed(sentences, width)
 
 
 def bullets_html(sentences: Sequence[str]) -> str | None:

@@ -22,15 +22,9 @@ class ProtocolCard:
     position = 30
 
     def text(self, record: Record, width: int) -> RenderableType | None:
-        from rich.table import Table
-        from rich.text import Text
+        from lmbench.report.screen import pairs
 
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(style="dim", no_wrap=True)
-        grid.add_column(overflow="fold", max_width=max(20, min(width, 120) - 14))
-        for name, value in card_lines(record):
-            grid.add_row(name, Text(value))
-        return grid
+        return pairs(card_lines(record), width)
 
     def html(self, record: Record) -> str | None:
         pairs = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in card_lines(record))

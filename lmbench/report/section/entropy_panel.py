@@ -32,7 +32,6 @@ _GROUPS = {
 _NO_BOUNDS = ("estimate", "lower bound", "true rate", LIMIT, CONTROL)
 _RANKS = "ranks of "  # so begins the name of a bound from Shannon's game
 _LONGEST = 44  # characters of a name
-_NAME = 22  # columns that a name keeps, however narrow the terminal
 _HUMAN = "#718096"
 _GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # on which writing can be read over a line
 _ELSEWHERE = "published for English, of other texts"
@@ -46,23 +45,16 @@ class EntropyPanel:
     pages = ("entropy",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
-        from rich import box
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
+        from lmbench.report.screen import Grid, Heading, group, styled
 
         lines = panel_lines(record)
         if not lines:
             return None
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
-        longest = max(_NAME, width - 52 if width >= 80 else width - 34)
-        table.add_column("", overflow="fold", min_width=min(_NAME, longest), max_width=longest)
-        for header, _ in _COLUMNS[: None if width >= 80 else 3]:
-            table.add_column(header, justify="left" if header == "kind" else "right", no_wrap=True)
+        headings = [Heading(name, "word" if name == "kind" else "figure", _RANK[name]) for name, _ in _COLUMNS]
+        table = Grid(Heading("", "name"), *headings, advice="widen the terminal or see entropy.html")
         for line in lines:
-            cells = [Text(show(line)) for _, show in _COLUMNS[: None if width >= 80 else 3]]
-            table.add_row(Text(line.name), *cells, style="bold" if line.row else "")
-        return Group(table, *(Text(line, style="dim") for line in _remarks(record)))
+            table.add(line.name, *(show(line) for _, show in _COLUMNS), style="bold" if line.row else "")
+        return group(table, *(styled(line, "dim") for line in _remarks(record)))
 
     def html(self, record: Record) -> str | None:
         lines = panel_lines(record)
@@ -193,6 +185,7 @@ _COLUMNS = (
     ("bits/byte", lambda line: form.fixed(line.bits_per_byte, 3)),
     ("95 %, bits/char", lambda line: form.interval(line.interval, 3)),
 )
+_RANK = {"bits/char": 0, "kind": 1, "bits/byte": 2, "95 %, bits/char": 3}  # of two without room, the lower one stays
 
 
 def _grouped(lines: list[Line]) -> list[tuple[str, list[Line]]]:

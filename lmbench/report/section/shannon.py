@@ -176,16 +176,12 @@ def fitting(made: Sequence[Shannon], width: int) -> list[int]:
 
 def table_of(item: Shannon, shown: Sequence[int]) -> Any:
     """The points of one model as a table for the terminal, of the columns at `shown`."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    from lmbench.report.screen import Grid, Heading
 
-    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
-    for place in shown:
-        grid.add_column(HEADERS[place], justify="right", no_wrap=True)
+    grid = Grid(*(Heading(HEADERS[place], rank=place) for place in shown))
     for point in item.points:
         known = cells(item, point)
-        grid.add_row(*(Text(known[place]) for place in shown))
+        grid.add(*(known[place] for place in shown))
     return grid
 
 

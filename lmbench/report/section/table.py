@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from lmbench.record import Record
-from lmbench.report.lines import Column, Line, columns_of, lines_of
+from lmbench.report.lines import Column, columns_of, lines_of
 from lmbench.report.section.base import breakable
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ComparisonTable"]
 
-_NAME = 24  # columns that the name keeps, however narrow the terminal
-_LONGEST = 48
 _STYLES = {"model": "bold", "score": "dim", "control": "dim", "true rate": "green"}
 
 
@@ -32,28 +30,20 @@ class ComparisonTable:
     pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
-        from rich import box
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
+        from lmbench.report.screen import Grid, Heading
 
         lines = lines_of(record)
         if not lines:
             return None
         columns = columns_of(lines)
-        shown = _fitting(lines, columns, width)
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, show_edge=False)
-        table.add_column("", overflow="fold", min_width=_NAME, max_width=_LONGEST)
-        for column in shown:
-            table.add_column(column.header, justify="left" if column.header == "kind" else "right", no_wrap=True)
+        headings = [
+            Heading(column.header, "word" if column.header == "kind" else "figure", column.rank, column.about)
+            for column in columns
+        ]
+        table = Grid(Heading("", "name"), *headings, advice="widen the terminal or see report.html")
         for index, line in enumerate(lines):
-            cells = [Text(column.cells[index]) for column in shown]
-            table.add_row(Text(line.name), *cells, style=_STYLES.get(line.kind, ""))
-        remarks = [legend(shown)]
-        left = [column.header for column in columns if column not in shown]
-        if left:
-            remarks.append(f"no room for: {', '.join(left)}; widen the terminal or see report.html")
-        return Group(table, *(Text(remark, style="dim") for remark in remarks))
+            table.add(line.name, *(column.cells[index] for column in columns), style=_STYLES.get(line.kind, ""))
+        return table
 
     def html(self, record: Record) -> str | None:
         lines = lines_of(record)
@@ -78,19 +68,3 @@ class ComparisonTable:
 def legend(columns: list[Column]) -> str:
     """What the figures are, a clause for each column."""
     return "; ".join(f"{column.header}: {column.about}" for column in columns if column.about)
-
-
-def _fitting(lines: list[Line], columns: list[Column], width: int) -> list[Column]:
-    """The columns, the least telling of them left out until the table is no wider than `width`."""
-    from rich.cells import cell_len
-
-    name = min(_LONGEST, max(cell_len(line.name) for line in lines))
-    shown = list(columns)
-
-    def needed() -> int:
-        widths = [max(cell_len(text) for text in (column.header, *column.cells)) for column in shown]
-        return sum(widths) + 2 * len(shown)
-
-    while len(shown) > 1 and needed() + max(_NAME, min(name, _NAME + 10)) > width:
-        shown.remove(max(shown, key=lambda column: column.rank))
-    return shown
