@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from lmbench import terminal
+
 Count = Annotated[int, Field(ge=0, le=1 << 53)]
 Figure = Annotated[float, Field(ge=-1e15, le=1e15)]  # what can still be drawn and added up
 _BLOCKS = (
@@ -25,8 +27,6 @@ _BLOCKS = (
     "windows",
 )
 _LARGEST = 1e30  # of a number in a curve: operations of a training are many
-
-from lmbench import terminal
 
 
 class _Strict(BaseModel):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
+from lmbench import terminal
 from lmbench.cli._options import RunName, RunsFolder
 
 __all__ = ["trust"]
@@ -28,4 +27,4 @@ def trust(run: RunName, out: RunsFolder = Path("results")) -> None:
 
     folder = store.find_run(run, out)
     for named in pipeline.trust(folder):
-        typer.echo(f"may be read from now on for {folder}: {named.words}")
+        terminal.say(f"may be read from now on for {folder}: {named.words}")
