@@ -15,7 +15,7 @@ import lmbench
 PACKAGE = Path(lmbench.__file__).parent
 ORDER = [
     "terminal",
-    "errors", "written", "invocation", "disk", "spec", "registry", "runtime", "progress", "memory", "machine",
+    "errors", "written", "invocation", "disk", "spec", "plugin", "registry", "runtime", "progress", "memory", "machine",
     "files", "corpus", "tokens",
     "tokenizer", "counts", "smoothing", "net", "training", "model", "score", "entropy",
     "structure", "generation", "scaling", "record", "store", "report", "pipeline", "cli",
