@@ -36,6 +36,7 @@ from lmbench.record import Record, Row, first_fault
 from lmbench.spec import Spec, parse
 
 RECORD = "record.json"
+LATEST = "latest"
 _LONGEST_RECORD = 1 << 26  # bytes
 _HIGHEST = 1.0  # nats of a score: one that is no distribution may lie a little above zero
 
@@ -131,6 +132,14 @@ def folder_of(run: Path, row: Row) -> Path:
     return files.inside(run, row.folder)
 
 
+def names_run(name: str, out: Path) -> bool:
+    """Whether `name` is the whole name of a run, and not a part of one: `latest`, its folder, or that under `out`."""
+    try:
+        return name == LATEST or any((folder / RECORD).is_file() for folder in (Path(name), out / name))
+    except OSError:  # too long for a name
+        return False
+
+
 def find_run(name: str, out: Path) -> Path:
     """The folder of the run called `name`: a path, `latest`, or a unique part of a folder's name under `out`.
 
@@ -142,7 +151,7 @@ def find_run(name: str, out: Path) -> Path:
     if (given / RECORD).is_file():
         return given
     found = sorted((path.parent for path in out.glob(f"*/{RECORD}")), key=lambda run: (run / RECORD).stat().st_mtime)
-    if name == "latest" and found:
+    if name == LATEST and found:
         return found[-1]
     runs = [run for run in found if run.name == name] or [run for run in found if name in run.name]
     if len(runs) == 1:

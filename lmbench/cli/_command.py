@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 
 from lmbench import terminal
 from lmbench.errors import UsageError
-from lmbench.invocation import command
+from lmbench.invocation import RUNS, command
 
 _RUN, _LATEST = "run", "latest"  # the argument that may be left out before others, and what then stands for it
 
@@ -48,7 +48,10 @@ class Command(TyperCommand):
         return {name: value for name, value in options.items() if name in given}, rest, order
 
     def _with_run(self, ctx: Any, args: list[str]) -> list[str]:
-        """`args` with `latest` where RUN was left out before an argument that was not."""
+        """`args` with `latest` where RUN was left out before an argument that was not.
+
+        Raises UsageError where the word that would be taken for the next argument is the name of a run.
+        """
         arguments = [parameter for parameter in self.get_params(ctx) if parameter.param_type_name == "argument"]
         names = [parameter.name for parameter in arguments]
         if _RUN not in names or names[-1] == _RUN or {"-h", "--help"} & set(args):
@@ -57,10 +60,14 @@ class Command(TyperCommand):
         filled = [before[name] for name in names if isinstance(before.get(name), str)]
         if rest or len(filled) != len(names) - 1:
             return args
-        wanted = {**before, **dict(zip(names, _inserted(filled, names.index(_RUN)), strict=True))}
-        for place in range(len(args) + 1):
-            tried = _inserted(args, place)
+        place = names.index(_RUN)
+        wanted = {**before, **dict(zip(names, _inserted(filled, place), strict=True))}
+        for at in range(len(args) + 1):
+            tried = _inserted(args, at)
             if self._parsed(ctx, tried)[0] == wanted:
+                _check_no_run(
+                    filled[place], Path(before.get("out", RUNS)), [each.metavar for each in arguments[place:]]
+                )
                 return tried
         return args
 
@@ -76,6 +83,18 @@ class Command(TyperCommand):
 
 def _inserted(words: list[str], place: int) -> list[str]:
     return [*words[:place], _LATEST, *words[place:]]
+
+
+def _check_no_run(word: str, out: Path, arguments: list[str]) -> None:
+    """Raise UsageError where `word`, which would be taken for what comes after RUN, names a run; `arguments`: what
+    stands from RUN on, as the help has it."""
+    from lmbench.store import names_run
+
+    if not names_run(word, out):
+        return
+    _, following, *_ = arguments
+    line = f"{arguments[-1]} is missing: {word!r} names a run here, and {' '.join(arguments)} are wanted"
+    raise UsageError(f"{line}; where {word!r} is the {following}, write a RUN before it, such as {_LATEST}")
 
 
 def _refused(error: UsageError) -> typer.Exit:
