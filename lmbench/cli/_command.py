@@ -66,7 +66,7 @@ class Command(TyperCommand):
             tried = _inserted(args, at)
             if self._parsed(ctx, tried)[0] == wanted:
                 _check_no_run(
-                    filled[place], Path(before.get("out", RUNS)), [each.metavar for each in arguments[place:]]
+                    filled[place], Path(before.get("out", RUNS)), [str(each.metavar) for each in arguments[place:]]
                 )
                 return tried
         return args

@@ -11,7 +11,8 @@ import typer
 
 from lmbench import terminal
 from lmbench.invocation import install
-from lmbench.registry import Option, Plugin, Registry
+from lmbench.plugin import Option, Plugin
+from lmbench.registry import Registry
 
 Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Only this one, with all that is said of it.")]
 

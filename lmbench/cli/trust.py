@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from lmbench import terminal
-from lmbench.cli._options import RunName, RunsFolder
+from lmbench.cli._options import RunsFolder
 
 __all__ = ["trust"]
 
 PANEL = "Look at a run"
 
 
-def trust(run: RunName, out: RunsFolder = Path("results")) -> None:
+def trust(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="The run to trust: its folder, a unique part of its name, or latest.")
+    ],
+    out: RunsFolder = Path("results"),
+) -> None:
     """Let a run that was made elsewhere read what it names outside of its folder.
 
     Going on with a run, counting in its training text and asking a model whose weights are elsewhere read files, or

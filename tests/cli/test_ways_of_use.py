@@ -60,9 +60,14 @@ def test_run_may_be_left_out_of_every_command_that_has_it(small_run: Run, tmp_pa
         "compare": ("uniform", "ngram(order=3)"), "count": ("the queen", "--top", "1"), "export": ("arpa", "order=3"),
         "generate": ("--tokens", "3"), "overlap": ("--top", "1", text), "report": (), "shannon": ("--positions", "9"),
     }  # fmt: skip
-    having = {name for name, command in APP.commands.items() if "run" in [p.name for p in command.params if p.nargs == 1
-              and p.param_type_name == "argument"]}  # fmt: skip
-    assert having == set(arguments)
+    having = {
+        name: parameter.required
+        for name, command in APP.commands.items()
+        for parameter in command.params
+        if parameter.param_type_name == "argument" and parameter.name == "run"
+    }
+    assert [name for name, required in having.items() if required] == ["trust"]  # consent names what it is given to
+    assert having.keys() - {"trust"} == set(arguments)
     for name, words in arguments.items():
         last = (tmp_path / "x.arpa",) if name == "export" else ()
         place = 1 if name == "export" else 0
