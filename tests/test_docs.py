@@ -63,7 +63,8 @@ def test_every_command_is_in_the_readme() -> None:
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
-    command = (ROOT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()[-1]
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    [command] = [line for line in lines if "pytest" in line]
     assert command in README
 
 
