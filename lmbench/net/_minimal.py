@@ -80,4 +80,4 @@ def recur(keep: Tensor, add: Tensor, state: Tensor) -> Tensor:
 
 def positive(x: Tensor) -> Tensor:
     """g(x) = x + 0.5 where x >= 0, else sigmoid(x): continuous and above zero (Feng et al. 2024, appendix B)."""
-    return torch.where(x >= 0, x + 0.5, torch.sigmoid(x))
+    return F.relu(x) + torch.sigmoid(x.clamp_max(0))

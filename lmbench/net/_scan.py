@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,10 +12,10 @@ from torch import Tensor
 def scan(a: Tensor, b: Tensor, start: Tensor) -> Tensor:
     """[B, T, C] of h, from a and b [B, T, C] and h before the first place, [B, C].
 
-    In log2 T rounds (Hillis & Steele 1986; for recurrences Kogge & Stone 1973): after the round of distance d, place
-    t holds the composition of the maps h -> a h + b of the last 2 d places. The gradient is the same recurrence run
-    backwards. With a in 0 .. 1 no term grows, so that float32 loses nothing against going place by place; the
-    logarithms of Heinsen 2023 and Feng et al. 2024 are not needed.
+    On a CPU place by place. On a GPU in log2 T rounds (Hillis & Steele 1986; for recurrences Kogge & Stone 1973): after
+    the round of distance d, place t holds the composition of the maps h -> a h + b of the last 2 d places. The gradient
+    is the same recurrence run backwards. With a in 0 .. 1 no term grows, so that float32 loses nothing against going
+    place by place; the logarithms of Heinsen 2023 and Feng et al. 2024 are not needed.
 
     a = (1, 0.5), b = (2, 4), start 1: h = (3, 5.5).
     """
@@ -40,6 +41,20 @@ class _Scan(torch.autograd.Function):
 
 
 def _compose(a: Tensor, b: Tensor) -> Tensor:
+    """h from a and b [B, T, C], where h before the first place is zero."""
+    return _one_by_one(a, b) if a.device.type == "cpu" else _in_rounds(a, b)
+
+
+def _one_by_one(a: Tensor, b: Tensor) -> Tensor:
+    h = torch.empty_like(b)
+    places = list(zip(a.unbind(1), b.unbind(1), h.unbind(1), strict=True))
+    places[0][2].copy_(places[0][1])
+    for (_, _, before), (keep, add, now) in pairwise(places):
+        torch.addcmul(add, keep, before, out=now)
+    return h
+
+
+def _in_rounds(a: Tensor, b: Tensor) -> Tensor:
     distance, length = 1, a.shape[1]
     while distance < length:
         b = torch.cat([b[:, :distance], torch.addcmul(b[:, distance:], a[:, distance:], b[:, :-distance])], dim=1)

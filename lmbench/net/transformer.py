@@ -118,7 +118,7 @@ class Transformer(Net):
         place = torch.arange(ids.shape[1], device=ids.device) if documents is None else places(documents)
         x = self.embedding(ids)  # (B, T, C)
         if self.convolution is not None:
-            x = self.convolution(x, place)
+            x = self.convolution(x, None if documents is None else place)
         if self.position == "learned":
             x = x + self.positions(place)
         x = F.dropout(x, self.dropout, self.training)
@@ -147,12 +147,14 @@ class Convolution(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(length - 1, 1, width))
 
-    def forward(self, x: Tensor, place: Tensor) -> Tensor:
-        """x: (B, T, C); place: (T) or (B, T), how far each is from its document's beginning."""
+    def forward(self, x: Tensor, place: Tensor | None) -> Tensor:
+        """x: (B, T, C); place: (B, T), how far each is from its document's beginning, None for rows of one document."""
         y = x
         for back in range(1, min(len(self.weight) + 1, x.shape[1])):
             before = F.pad(x[:, :-back], (0, 0, back, 0))
-            y = y + self.weight[back - 1] * before * (place >= back)[..., None]
+            if place is not None:
+                before = before * (place >= back)[..., None]
+            y = torch.addcmul(y, self.weight[back - 1], before)
         return y
 
 

@@ -179,9 +179,11 @@ def _carry(
     """Put ln p of the tokens of the documents of `group`, the longest first, into `out` [n]."""
     sizes = (tokens.ends - tokens.documents)[group]
     state = net.start(len(group))
-    for at in range(0, int(sizes[0]), net.row):
+    # a GPU waits for each block to be asked for: long ones keep it busy
+    block = net.row if device == "cpu" else max(net.row, _TOKENS[device] // len(group))
+    for at in range(0, int(sizes[0]), block):
         live = group[: int((sizes > at).sum())]
-        length = np.minimum(sizes[: len(live)] - at, net.row)
+        length = np.minimum(sizes[: len(live)] - at, block)
         first = tokens.documents[live] + at
         windows = Windows(first, length, np.zeros_like(first), np.full(len(live), at == 0))
         ids, targets = _read(tokens, windows, np.arange(len(live)))

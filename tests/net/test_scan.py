@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lmbench.net import _scan
 from lmbench.net._scan import scan
+
+
+@pytest.fixture(params=["a CPU's way", "a GPU's way"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both on this processor."""
+    if request.param == "a GPU's way":
+        monkeypatch.setattr(_scan, "_one_by_one", _scan._in_rounds)
 
 
 def by_steps(a: torch.Tensor, b: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
