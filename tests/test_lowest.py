@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -45,3 +46,21 @@ def test_a_command_that_does_not_do_as_it_should_is_shown(script: dict[str, Any]
     broken.chmod(0o755)
     with pytest.raises(SystemExit, match="exit code 1\nTraceback of --help"):
         script["check"](broken, tmp_path)
+
+
+@pytest.mark.parametrize("failing", ["python3", "pip", "pytest", "lowest"])
+def test_a_step_that_fails_ends_the_ci(failing: str, tmp_path: Path) -> None:
+    (tmp_path / ".ci").mkdir()
+    run = tmp_path / ".ci" / "run"
+    run.write_bytes((ROOT / ".ci" / "run").read_bytes())
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for path in (*(tools / name for name in ("python3", "pip", "ruff", "mypy", "pytest")), tmp_path / ".ci" / "lowest"):
+        code = int(path.name == failing)
+        made = f"mkdir -p .venv && ln -sfn {tools} .venv/bin" if path.name == "python3" else "true"
+        path.write_text(f"#!/bin/sh\n{made}; echo {path.name}; exit {code}\n", encoding="utf-8")
+        path.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", run], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stdout.split()[-1] == failing
