@@ -155,7 +155,7 @@ def test_resume_refuses_a_text_that_has_changed(
     [folder] = (tmp_path / "out").iterdir()
     before = (folder / "record.json").read_bytes()
     text.write_text(text.read_text(encoding="utf-8")[:-10] + "different!", encoding="utf-8")
-    with pytest.raises(LmbenchError, match="test text changed"):
+    with pytest.raises(LmbenchError, match="text changed"):
         pipeline.resume(folder)
     assert (folder / "record.json").read_bytes() == before
 

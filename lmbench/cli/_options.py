@@ -90,3 +90,4 @@ DeviceName = Annotated[Device, typer.Option("--device", help="Where to compute; 
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is random.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+WholeNotes = Annotated[bool, typer.Option("--notes", help="The notes in full length.")]

@@ -26,6 +26,7 @@ from lmbench.cli._options import (
     TextField,
     Unit,
     UnitTokenizer,
+    WholeNotes,
 )
 from lmbench.cli._progress import shown_on
 from lmbench.errors import LmbenchError, UsageError
@@ -104,6 +105,7 @@ def entropy(
         bool,
         typer.Option("--json", help="entropy.json on standard output."),
     ] = False,
+    notes: WholeNotes = False,
     quiet: Quiet = False,
 ) -> None:
     """Estimate the entropy of a text by every means there is, in one table and one picture.
@@ -147,6 +149,9 @@ def entropy(
         terminal.write_json((panel.folder / FILE).read_text(encoding="utf-8"))
     else:
         print_report(panel.record, page="entropy")
+        if notes:
+            terminal.say()
+            print_report(panel.record, page="notes")
     terminal.say(err=True)
     terminal.say(f"kept in {panel.folder} (entropy.json, entropy.html)", err=True)
     failed = {failure.spec for failure in panel.record.failures}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lmbench import terminal
-from lmbench.cli._options import RunName, RunsFolder
+from lmbench.cli._options import RunName, RunsFolder, WholeNotes
 
 __all__ = ["report"]
 
@@ -19,6 +19,7 @@ def report(
     run: RunName = "latest",
     json: Annotated[bool, typer.Option("--json", help="The record instead of the report.")] = False,
     html: Annotated[bool, typer.Option("--html", help="Write report.html and its figures anew.")] = False,
+    notes: WholeNotes = False,
     out: RunsFolder = Path("results"),
 ) -> None:
     """Print the report of a run.
@@ -44,4 +45,4 @@ def report(
         return
     from lmbench.report.screen import print_report
 
-    print_report(record)
+    print_report(record, page="notes" if notes else "report")

@@ -25,6 +25,7 @@ from lmbench.cli._options import (
     Seed,
     TestText,
     TextField,
+    WholeNotes,
 )
 from lmbench.cli._progress import Lines, shown_on
 from lmbench.errors import LmbenchError, UsageError
@@ -39,7 +40,7 @@ __all__ = ["run"]
 PANEL = "Run"
 
 _WHAT, _BUDGET = "What is compared", "Budget of a net"
-_WITH_RESUME = ("resume", "device", "out", "json", "quiet", "debug")
+_WITH_RESUME = ("resume", "device", "out", "json", "notes", "quiet", "debug")
 
 
 class Protocol(StrEnum):
@@ -90,7 +91,7 @@ def run(
         typer.Option(
             metavar="SPEC",
             help="A model, see lmbench models; repeat for more; none for no model. "
-            "[dim]\\[n-grams of order 1, 2, 3, 5 and a transformer][/]",
+            "[dim]\\[uniform, n-grams of order 1, 2, 3, 5, all suffixes, a transformer, a mixture of the last two][/]",
             rich_help_panel=_WHAT,
         ),
     ] = None,
@@ -166,6 +167,7 @@ def run(
         bool,
         typer.Option("--json", help="The record on standard output, all else on standard error."),
     ] = False,
+    notes: WholeNotes = False,
     quiet: Quiet = False,
 ) -> None:
     """Fit models and estimate the entropy on one text, and compare.
@@ -209,7 +211,7 @@ def run(
                 shuffle_labels=shuffle_labels,
             )  # fmt: skip
             done = pipeline.run(plan, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]))
-    _show(done, json)
+    _show(done, json, notes)
 
 
 def _alone(context: typer.Context) -> None:
@@ -247,7 +249,7 @@ def _teller(lines: Lines | None) -> OnRow:
     return tell
 
 
-def _show(done: Run, json: bool) -> None:
+def _show(done: Run, json: bool, notes: bool) -> None:
     from lmbench.pipeline import Plan
     from lmbench.report.screen import print_report
     from lmbench.store import RECORD
@@ -256,6 +258,9 @@ def _show(done: Run, json: bool) -> None:
         terminal.write_json((done.folder / RECORD).read_text(encoding="utf-8"))
     else:
         print_report(done.record)
+        if notes:
+            terminal.say()
+            print_report(done.record, page="notes")
     terminal.say(err=True)
     terminal.say(f"kept in {done.folder} (record.json, report.html, models)", err=True)
     models = {str(spec) for spec in Plan.of(done.record.plan).specs()[1]}

@@ -27,12 +27,14 @@ from lmbench.tokenizer.base import Tokenizer
 from lmbench.tokens import Tokens
 
 MODELS = (
+    "uniform",
     "ngram(order=1)",
     "ngram(order=2)",
     "ngram(order=3)",
     "ngram(order=5)",
-    "ngram(order=3, smoothing=additive)",
+    "suffix(smoothing=pitman_yor)",
     "transformer",
+    "mixture(suffix(smoothing=pitman_yor), transformer)",
 )
 ESTIMATORS = ("block(unit=token)", "block(unit=char)", "zlib", "bz2", "lzma", "zstd")
 SPLIT = "90/5/5"

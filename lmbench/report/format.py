@@ -43,6 +43,17 @@ def shortened(name: str, longest: int) -> str:
     return name if len(name) <= longest else f"{name[: longest - end - 1]}…{name[-end:]}"
 
 
+def cut_at_end(text: str, columns: int) -> str:
+    """`text`, or as much of it as `columns` of a terminal hold, an ellipsis the last of them; wide characters take two.
+
+    >>> cut_at_end("smoothed by hand", 9)
+    'smoothed…'
+    """
+    from rich.cells import cell_len, chop_cells
+
+    return text if cell_len(text) <= columns else chop_cells(text, max(1, columns - 1))[0].rstrip() + "…"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 document`, `2,300 documents`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -136,3 +136,17 @@ def test_where_no_net_was_trained_there_is_nothing(small_run: Run) -> None:
 def test_a_curve_that_is_none_is_left_out(small_run: Run, broken: object) -> None:
     row = net(small_run, training={"curve": broken}, passes=[])
     assert Learning().figure(record_of(small_run, row)) is None
+
+
+def test_the_terminal_names_the_best_that_a_net_passes_and_what_the_test_text_says(small_run: Run) -> None:
+    row = net(small_run)
+    [brief] = sentences_of(record_of(small_run, row), brief=True)
+    assert brief.startswith(
+        "transformer passes ngram(order=3) at 2.4 s and stays above ngram(order=9), by validation loss"
+    )
+    counted = next(each for each in small_run.record.rows if each.model == "ngram(order=3)")
+    assert counted.nats_per_token is not None
+    for difference, said in ((-0.1, False), (0.1, True)):
+        above = row.model_copy(update={"nats_per_token": counted.nats_per_token + difference})
+        [brief] = sentences_of(record_of(small_run, counted, above), brief=True)
+        assert ("on the test text it is above ngram(order=3)" in brief) is said

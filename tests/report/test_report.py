@@ -4,6 +4,7 @@ import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from rich.cells import cell_len
@@ -15,6 +16,7 @@ from lmbench.report.lines import lines_of
 from lmbench.report.page import write_page
 from lmbench.report.screen import print_report
 from lmbench.report.section import ordered, sections
+from lmbench.report.section.base import Page as Kind
 from lmbench.report.section.notes import notes_of
 
 TRUTH = Entropy(
@@ -164,7 +166,7 @@ def test_svg_references_resolve(small_run: Run) -> None:
 
 
 def test_every_section_keeps_the_contract(small_run: Run) -> None:
-    shown = {name: section for page in ("report", "entropy") for name, section in ordered(page)}
+    shown = {name: section for page in get_args(Kind) for name, section in ordered(page)}
     assert set(shown) == set(sections.names)
     bare = small_run.record.model_copy(update={"rows": [], "entropy": [], "failures": []})
     for section in shown.values():
@@ -206,3 +208,19 @@ def test_difference_to_the_best_is_in_the_table(small_run: Run, monkeypatch: pyt
 )
 def test_numbers_are_written_for_people(shown: str, expected: str) -> None:
     assert shown == expected
+
+
+def test_a_note_has_one_line_on_a_terminal_and_all_of_it_where_it_is_asked_for(
+    small_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = "長い文 " * 30 + "its end"
+    row = small_run.record.rows[0].model_copy(update={"notes": [note]})
+    record = small_run.record.model_copy(update={"rows": [row], "entropy": []})
+    text = printed(record, 80, monkeypatch)
+    [line] = [line for line in text.splitlines() if "長い文" in line]
+    assert line.endswith("…")
+    assert cell_len(line) <= 80
+    assert "--notes" in text
+    stream = io.StringIO()
+    print_report(record, stream, page="notes")
+    assert "its end" in stream.getvalue()

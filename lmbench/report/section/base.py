@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-Page = Literal["report", "entropy"]
+Page = Literal["report", "entropy", "notes"]
 
 
 class Section(Protocol):
     """`title` heads the section on the page; sections follow one another by `position`.
 
     A section stands in the report of a run and in the panel of `lmbench entropy`, unless it has an
-    attribute `pages` that names one of them, such as `("report",)`. Each method gives None where the
-    section has nothing to say in that form.
+    attribute `pages` that names others, such as `("report",)`; "notes" is what `--notes` prints.
+    Each method gives None where the section has nothing to say in that form.
     """
 
     title: str

@@ -32,7 +32,7 @@ class Learning:
     pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
-        return bullets(sentences_of(record), width)
+        return bullets(sentences_of(record, brief=True), width)
 
     def html(self, record: Record) -> str | None:
         return bullets_html(sentences_of(record))
@@ -72,9 +72,12 @@ class Learning:
         return figure
 
 
-def sentences_of(record: Record) -> list[str]:
-    """What the curves say, in words: one sentence for each net, and one for each pair of a net and its control."""
-    found = [sentence for row in record.rows if row.passes and (sentence := _passing(row))]
+def sentences_of(record: Record, brief: bool = False) -> list[str]:
+    """What the curves say, in words: one sentence for each net, and one for each pair of a net and its control.
+
+    `brief`: of the count-based rows the best that the net passes, and the next that it does not.
+    """
+    found = [_crossing(row, record) if brief else _passing(row) for row in record.rows if row.passes]
     if record.card.refit and any(_points(row, "valid") and not row.control for row in record.rows):
         found.append(
             "nets were trained on the validation text too: their loss on it is no measure of when they pass a count"
@@ -93,6 +96,25 @@ def _passing(row: Row) -> str:
     parts = [f"passes {', '.join(passed)}"] if passed else []
     parts += [f"stays above {', '.join(missed)}"] if missed else []
     return f"{row.model} {' and '.join(parts)} (validation loss, interpolated)"
+
+
+def _crossing(row: Row, record: Record) -> str:
+    """`lstm passes ngram(order=2) at 4.0 s and stays above ngram(order=5), by validation loss`; where the test text
+    says otherwise, that too."""
+    passed = min((each for each in row.passes if each.seconds is not None), key=_level, default=None)
+    missed = max((each for each in row.passes if each.seconds is None), key=_level, default=None)
+    parts = [f"passes {passed.model} at {form.seconds(passed.seconds)}"] if passed else []
+    parts += [f"stays above {missed.model}"] if missed else []
+    sentence = f"{row.model} {' and '.join(parts)}, by validation loss"
+    test = {each.model: each.nats_per_token for each in record.rows}
+    ours, theirs = row.nats_per_token, test.get(passed.model) if passed else None
+    if passed and ours is not None and theirs is not None and ours > theirs:
+        sentence += f"; on the test text it is above {passed.model}"
+    return sentence
+
+
+def _level(each: Pass) -> float:
+    return each.nats_per_token
 
 
 def _cost(each: Pass) -> str:

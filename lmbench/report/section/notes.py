@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmbench.record import Failure, Record
+from lmbench.report.format import cut_at_end
 from lmbench.report.section.base import bullets, bullets_html
 
 if TYPE_CHECKING:
@@ -13,15 +14,25 @@ if TYPE_CHECKING:
 
 __all__ = ["Notes"]
 
+_WIDEST, _MARGIN = 120, 4  # columns: of a note, and of the bullet before it and room behind it
+
 
 class Notes:
-    """The notes of models and estimators, and what could not be done and why."""
+    """The notes of models and estimators, and what could not be done and why.
+
+    On a terminal a line each, cut where it ends; `WholeNotes` has all of them.
+    """
 
     title = "Notes"
     position = 20
+    pages = ("report", "entropy")
 
     def text(self, record: Record, width: int) -> RenderableType | None:
-        return bullets(notes_of(record), width)
+        whole = notes_of(record)
+        short = [cut_at_end(note, min(width, _WIDEST) - _MARGIN) for note in whole]
+        if short != whole:
+            short.append("the whole of these notes: --notes")
+        return bullets(short, width)
 
     def html(self, record: Record) -> str | None:
         return bullets_html(notes_of(record))
