@@ -1,4 +1,4 @@
-"""What the README says of the command line is true of the command line."""
+"""What the README and the pages of docs say of the command line is true of the command line."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from lmbench.tokenizer import tokenizers
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [README, *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))]
 APP = typer.main.get_command(make_app())
 
 
-def code_blocks() -> list[str]:
-    return re.findall(r"^```[a-z]*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def code_blocks(page: str) -> list[str]:
+    return re.findall(r"^```[a-z]*\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
 
 
-def shown_commands() -> list[list[str]]:
+def shown_commands(*pages: str) -> list[list[str]]:
     """Every `lmbench ...` line of a code block, split as a shell would; a prompt or a folder before it is left off."""
     found = []
-    for block in code_blocks():
+    for block in (block for page in pages for block in code_blocks(page)):
         for line in re.sub(r"\\\n\s*", " ", block).splitlines():
             match = re.match(r"^(?:\$ )?(?:.*&& )?(?:\S*/)?lmbench( .*)?$", line)
             if match and not line.startswith((" ", "│")):
@@ -37,10 +38,10 @@ def shown_commands() -> list[list[str]]:
 
 
 def test_the_readme_shows_commands() -> None:
-    assert len(shown_commands()) >= 8
+    assert len(shown_commands(README)) >= 8
 
 
-@pytest.mark.parametrize("words", shown_commands(), ids=" ".join)
+@pytest.mark.parametrize("words", shown_commands(*PAGES), ids=" ".join)
 def test_every_command_shown_is_one_that_the_program_takes(words: list[str]) -> None:
     if words in (["--help"], ["--version"]):
         return
@@ -58,7 +59,7 @@ def test_every_command_shown_is_one_that_the_program_takes(words: list[str]) -> 
 
 
 def test_every_command_is_in_the_readme() -> None:
-    shown = {words[0] for words in shown_commands() if words}
+    shown = {words[0] for words in shown_commands(README) if words}
     assert set(APP.commands) <= shown
 
 
@@ -70,3 +71,11 @@ def test_ci_runs_the_readmes_test_command() -> None:
 
 def test_the_changelog_knows_this_version() -> None:
     assert f"## {lmbench.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_page_is_named_in_the_readme_and_every_link_leads_somewhere() -> None:
+    for path in (ROOT / "docs").glob("*.md"):
+        assert f"(docs/{path.name})" in README
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
