@@ -76,7 +76,10 @@ class Split(_Strict):
 
 
 class Card(_Strict):
-    """The protocol: everything about a run that is not a model, and that a figure depends on."""
+    """The protocol: everything about a run that is not a model, and that a figure depends on.
+
+    `commit`: of the program, see `lmbench.commit`; null where it is not known, and `commit_note` says why.
+    """
 
     corpus: str
     corpus_card: dict[str, JsonValue]
@@ -97,6 +100,7 @@ class Card(_Strict):
     versions: dict[str, str]
     commit: str | None
     machine: dict[str, JsonValue]
+    commit_note: str | None = None
 
 
 class Behind(_Strict):

@@ -14,7 +14,7 @@ import lmbench
 
 PACKAGE = Path(lmbench.__file__).parent
 ORDER = [
-    "terminal",
+    "terminal", "commit",
     "errors", "written", "invocation", "disk", "spec", "plugin", "registry", "runtime", "progress", "memory", "machine",
     "files", "corpus", "tokens",
     "tokenizer", "counts", "smoothing", "net", "training", "model", "score", "entropy",

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,27 +78,6 @@ def test_device() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(UsageError, match="no GPU"):
             machine.resolve_device("cuda")
-
-
-def test_commit_of_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    package = tmp_path / "lmbench"
-    package.mkdir()
-    monkeypatch.setattr(machine, "__file__", str(package / "machine.py"))
-    assert machine.commit() is None
-
-    def git(*arguments: str) -> str:
-        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
-        command = ["git", "-C", str(tmp_path), *identity, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-    git("init", "-q")
-    (package / "machine.py").write_text("1", encoding="ascii")
-    git("add", ".")
-    git("commit", "-qm", "x")
-    head = git("rev-parse", "HEAD")
-    assert machine.commit() == head
-    (package / "machine.py").write_text("2", encoding="ascii")
-    assert machine.commit() == head + "+dirty"
 
 
 def test_reasons_name_file_and_remedy() -> None:

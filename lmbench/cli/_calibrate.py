@@ -29,7 +29,7 @@ def calibrate_and_print(
 
     Until then every estimate is kept there, and what is kept is not made again.
     """
-    from lmbench import machine, store
+    from lmbench import commit, machine, store
     from lmbench.entropy import _calibration as calibration
     from lmbench.record import finite
     from lmbench.report.calibration import calibration_markdown, calibration_table
@@ -61,16 +61,18 @@ def calibrate_and_print(
         words = ["entropy", "--calibrate", *again, "--sizes", sizes, "--samples", samples]
         line = f"interrupted; {kept:,} of {len(plan):,} estimates are kept in {part}; go on with:"
         raise KeyboardInterrupt(f"{line} {command(*words, out=folder)}") from stop
+    made_of = commit.of_package()
     facts = {
         "command": shlex.join(["lmbench", *sys.argv[1:]]),
         "started": store.now().isoformat(),
         "machine": finite(machine.machine("cpu")),
         "versions": machine.versions(),
-        "commit": machine.commit(),
+        "commit": made_of.name,
+        "commit_note": made_of.note,
     }
     content = json.dumps(facts | {"rows": [asdict(row) for row in rows]}, indent=2, ensure_ascii=False) + "\n"
     host = f"{facts['machine']['cpu']}, {facts['machine']['cores']} cores"  # type: ignore[index]
-    about = [f"`{facts['command']}`", f"{facts['started']}, {host}, commit {facts['commit']}"]
+    about = [f"`{facts['command']}`", f"{facts['started']}, {host}, commit {made_of}"]
     store.make_folder(folder)
     for name, text in (("calibration.json", content), ("calibration.md", calibration_markdown(rows, about))):
         with store.atomic(folder / name) as handle:
@@ -114,9 +116,9 @@ def _outcome(interval: list[float] | None, **values: Any) -> Outcome:
 
 def _program() -> dict[str, Any]:
     """What a figure depends on besides its key."""
-    from lmbench import machine
+    from lmbench import commit, machine
 
-    return {"versions": machine.versions(), "commit": machine.commit()}
+    return {"versions": machine.versions(), "commit": commit.of_package().name}
 
 
 @contextmanager

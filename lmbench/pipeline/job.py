@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lmbench import machine, store
+from lmbench import commit, machine, store
 from lmbench.corpus import Corpus, default_cache, open_source
 from lmbench.corpus import manifest as manifests
 from lmbench.corpus.split import Splits, shares_of, split
@@ -198,7 +198,7 @@ def card_of(job: Job, command: str | None) -> Card:
             tokens=len(tokens),
         )
 
-    vocabulary = job.test.vocabulary
+    vocabulary, made_of = job.test.vocabulary, commit.of_package()
     return Card(
         corpus=job.corpus.name,
         corpus_card=finite(job.corpus.card),
@@ -217,6 +217,7 @@ def card_of(job: Job, command: str | None) -> Card:
         started=store.now().isoformat(),
         command=command,
         versions=machine.versions(),
-        commit=machine.commit(),
+        commit=made_of.name,
+        commit_note=made_of.note,
         machine=finite(machine.machine(job.device)),
     )

@@ -58,7 +58,7 @@ def card_lines(record: Record) -> list[tuple[str, str]]:
         ("intervals", _intervals(record)),
         ("device", f"{card.device}; {host}" + (f"; {gpu}" if gpu else "")),
         ("versions", ", ".join(f"{name} {version}" for name, version in card.versions.items())),
-        ("commit", card.commit or "not from a checkout"),
+        ("commit", card.commit or f"not known: {card.commit_note or 'not from a checkout'}"),
         ("seed", str(card.seed)),
         ("started", card.started),
         ("command", card.command or ""),
