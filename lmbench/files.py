@@ -34,7 +34,6 @@ LARGE = 1 << 28  # of a vocabulary
 MOST_TOKENS = 1 << 24  # types of a vocabulary
 _DEPTH = 60
 _VALUES = 1 << 18  # in a small file of JSON
-_HEADER = 1 << 23  # bytes of the header of a safetensors file
 _TENSORS = 1 << 16
 _CHUNK = 1 << 22  # numbers looked at together
 
@@ -203,15 +202,23 @@ def read_array(path: Path, kinds: Sequence[Any], shape: tuple[int | None, ...]) 
     return np.array(open_array(path, kinds, shape))
 
 
-def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes that a safetensors file declares, its tensors unread. Raises ValueError where they are no shapes."""
+def tensor_header(path: Path, most: int = SMALL) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
+    """The shapes that a safetensors file declares, and its metadata; its tensors unread.
+
+    `most`: bytes of the header. Raises ValueError where they are no shapes, or the metadata no texts.
+    """
     size = size_of(path)
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        if not 2 <= length <= min(_HEADER, size - 8):
+        if not 2 <= length <= min(most, size - 8):
             raise ValueError("cut, or not a safetensors file")
-        header = parse_json(file.read(length))
+        header = parse_json(file.read(length), most)
+    if not isinstance(header, dict):
+        raise ValueError("not a safetensors file")
     shapes = {}
+    metadata = field(header, "__metadata__", dict) if "__metadata__" in header else {}
+    if not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError("metadata that is no text")
     for name, entry in header.items():
         if name == "__metadata__":
             continue
@@ -221,14 +228,20 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         shapes[name] = tuple(shape)
     if len(shapes) > _TENSORS:
         raise ValueError(f"holds {len(shapes):,} tensors")
-    return shapes
+    return shapes, metadata
 
 
-def read_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
-    """The tensors of a safetensors file, mapped. Raises ValueError or SafetensorError where it is not whole."""
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes that a safetensors file declares, as `tensor_header` has them."""
+    return tensor_header(path)[0]
+
+
+def read_tensors(path: Path, device: str = "cpu", most: int = SMALL) -> dict[str, Tensor]:
+    """The tensors of a safetensors file with a header of up to `most` bytes, mapped. Raises ValueError or
+    SafetensorError where it is not whole."""
     from safetensors.torch import load_file
 
-    tensor_shapes(path)
+    tensor_header(path, most)
     return load_file(path, device=device)
 
 

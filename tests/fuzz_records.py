@@ -14,6 +14,7 @@ one process; `tests/test_fuzz_records.py` tries a few hundred. What is looked at
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import os
 import resource
@@ -25,25 +26,44 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from commands import lmbench
 
 from lmbench import store
 from lmbench.machine import PeakMemory
 from lmbench.pipeline import Plan, run
+from lmbench.progress import Silent
+from lmbench.training import checkpoint, loop
 
-MODELS = [
-    "uniform", "ngram(order=3)", "ngram(order=3, smoothing=witten_bell, storage=quantized)",
-    "ngram(order=2, smoothing=additive, storage=float32)", "suffix(smoothing=pitman_yor)", "pairs(distance=2)",
-    "pairs(distance=2, combine=mixture)", "cache(model=ngram(order=2), order=2)",
-    "mixture([ngram(order=2), bigram_embedding(width=4)])", "lstm(layers=1, width=8, back=16)",
-    "transformer(layers=1, width=8, heads=1, context=16)",
+_NET = "layers=1, width=8"
+_NGRAMS = [
+    "ngram(order=3)", "ngram(order=2, smoothing=witten_bell, storage=quantized)",
+    "ngram(order=2, smoothing=additive, storage=float32)", "ngram(order=2, smoothing=good_turing)",
+    "ngram(order=2, smoothing=jelinek_mercer)", "ngram(order=2, smoothing=stupid_backoff)",
+    "ngram(order=2, smoothing=absolute, storage=quantized)", "ngram(order=2, smoothing=pitman_yor)",
 ]  # fmt: skip
+_OTHERS = [
+    "uniform", "suffix(smoothing=pitman_yor)", "suffix", "pairs(distance=2)", "pairs(distance=2, combine=mixture)",
+    "cache(model=ngram(order=2), order=2)", f"cache(model=neural_cache(model=lstm({_NET})), window=20)",
+    "bigram_embedding(width=4)", f"lstm({_NET}, back=16)", f"mingru({_NET})",
+    f"transformer({_NET}, heads=1, context=16)", "feedforward(context=2, width=8)",
+    "mixture([ngram(order=2), mixture([bigram_embedding(width=4), suffix])], gate=linear)",
+    "mixture([ngram(order=2), uniform], buckets=match, gate=none)",
+]  # fmt: skip
+MODELS = [*_NGRAMS, *_OTHERS]
+SOME = [_NGRAMS[0], _NGRAMS[1], "uniform", "suffix(smoothing=pitman_yor)", f"lstm({_NET}, back=16)", _OTHERS[-2]]
+STOPPED = ["uniform", _NGRAMS[0], f"mixture([ngram(order=2), lstm({_NET}, back=16)])"]
+KINDS = {  # name of a base run: its tokenizer, its models, and whether it was stopped in the middle of training
+    "char": ("char", MODELS, False), "word": ("word(vocabulary=5)", SOME, False),
+    "spell": ("word(vocabulary=5, unknown=spell)", SOME, False), "bpe": ("bpe(vocabulary=270)", SOME, False),
+    "byte": ("byte", SOME[:3], False), "stopped": ("char", STOPPED, True),
+}  # fmt: skip
 BAIT = "outside"
 HEADROOM = 1 << 30  # bytes of address space that a damaged run may take beyond what the process has
 PATIENCE = 60  # seconds
@@ -62,25 +82,63 @@ HOSTILE: list[Any] = [
 class Tally:
     """What came of the mutations."""
 
-    outcomes: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     worst: float = 0.0  # peak memory over that of the intact run
     worst_of: str = ""
 
 
-def make_run(home: Path, tokenizer: str, models: list[str] = MODELS) -> Path:
-    """A small run with every kind of model."""
+class _Stop(Silent):
+    """Ctrl-C after the first steps of a training, when its first checkpoint is written."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    @contextmanager
+    def task(self, description: str, total: float | None = None) -> Iterator[Any]:
+        yield self
+
+    def advance(self, steps: float = 1) -> None:
+        if any(self.home.rglob(checkpoint.NAME)):
+            raise KeyboardInterrupt
+
+    def show(self, note: str) -> None:
+        pass
+
+
+def make_run(home: Path, name: str) -> Path:
+    """The small run `name` of `KINDS` in HOME/runs, with a model of every kind, and two games in it."""
+    tokenizer, models, stopped = KINDS[name]
     rng = np.random.default_rng(5)
     words = np.array(["the", "queen", "said", "né", "猫", "on", "a", "mat"])
     text = home / "text.txt"
-    lines = [" ".join(words[rng.integers(0, 8, 9)]) for _ in range(120)]
+    lines = [" ".join(words[rng.integers(0, 8, 6)]) for _ in range(60)]
     text.write_text("\n".join(lines) + "\n", encoding="utf-8")
     plan = Plan(
         source=str(text), tokenizer=tokenizer, models=models, estimators=["zlib", "block(order=2, unit=token)"],
-        lines=True, device="cpu", train_tokens=400, out=home / "runs",
+        split="80/10/10", lines=True, device="cpu", train_tokens=200, out=home / "runs",
     )  # fmt: skip
-    return run(plan).folder
+    if stopped:
+        with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+            run(plan, _Stop(home))
+        return next((home / "runs").iterdir())
+    if name == "char":  # with a model from an ARPA file, which the first model of a run before gives
+        first = run(replace(plan, models=models[:1], estimators=[], out=home / "first")).folder
+        _sound("export", "arpa", first, models[0], home / "letters.arpa")
+        plan = replace(plan, models=[*models, f"arpa('{home / 'letters.arpa'}')"])
+    folder = run(plan).folder
+    if tokenizer in ("char", "byte"):
+        own = ["--length", "4", "--context", "2", "--out", folder / "games", "--device", "cpu"]
+        _sound("guess", "--model", f"{folder}:{models[0]}", *own)
+        _sound("guess", text, "--player", "ada", "--seed", "1", *own, stdin="t\n?\n")
+    return folder
+
+
+def _sound(*command: str | Path, stdin: str | None = None) -> None:
+    result = lmbench(*command, stdin=stdin)
+    if result.exit_code:
+        raise RuntimeError(f"{command}: {result.stderr}")
 
 
 class Watch:
@@ -121,6 +179,7 @@ def allowed_places(*own: Path) -> tuple[str, ...]:
 
     package = Path(store.__file__).parents[1]
     places = [*own, sys.prefix, sys.base_prefix, package, "/usr", "/proc", "/sys", "/dev", os.environ["LMBENCH_CACHE"]]
+    places.append(f"{tempfile.gettempdir()}/torchinductor_{getpass.getuser()}")  # torch's own, made at its import
     places += [mpl.get_cachedir(), mpl.get_configdir(), Path(np.__file__).parents[1], "/var/cache/fontconfig"]
     return tuple(os.path.realpath(place) for place in places)
 
@@ -257,20 +316,42 @@ def commands_for(folder: Path, file: Path, rows: list[tuple[str, str]], rng: np.
     model = own[0] if own else rows[int(rng.integers(len(rows)))][0]
     other = rows[0][0] if model != rows[0][0] else rows[1][0]
     out, cpu = str(folder.parent / "out"), ["--device", "cpu"]
-    every = [
-        ["report", run_], ["report", run_, "--html"], ["compare", run_, model, other],
-        ["generate", run_, "--model", model, "--tokens", "5", "--prompt", "the", *cpu],
-        ["count", run_, "queen", "--quiet"], ["overlap", run_, str(folder.parent / "text.txt"), "--quiet"],
-        ["guess", "--model", f"{run_}:{model}", "--length", "4", "--context", "2", "--out", out, "--quiet", *cpu],
-        ["shannon", run_, "--model", model, "--contexts", "0,2", "--positions", "10", "--quiet", *cpu],
-        ["export", "arpa", run_, model, f"{out}.arpa", "--quiet"], ["run", "--resume", run_, "--quiet", *cpu],
-        ["entropy", "--run", run_, "--estimator", "zlib", "--quiet"],
-    ]  # fmt: skip
-    if own:
-        chosen = [2] if file.name == "log_probs.npy" else [3, 3, 3, 8, 7, 6, 4]
+    every = {
+        "report": [run_], "report --json": ["report", run_, "--json"], "report --html": ["report", run_, "--html"],
+        "compare": [run_, model, other],
+        "generate": [run_, "--model", model, "--tokens", "5", "--prompt", "the", *cpu],
+        "count": [run_, "queen", "--quiet"], "overlap": [run_, str(folder.parent / "text.txt"), "--quiet"],
+        "guess": ["--model", f"{run_}:{model}", "--length", "4", "--context", "2", "--out", out, "--quiet", *cpu],
+        "shannon": [run_, "--model", model, "--contexts", "0,2", "--positions", "10", "--quiet", *cpu],
+        "export arpa": [run_, model, f"{out}.arpa", "--quiet"], "run": ["--resume", run_, "--quiet", *cpu],
+        "entropy": ["--run", run_, "--estimator", "zlib", "--quiet", "--out", out], "trust": [run_],
+    }  # fmt: skip
+    if file.parts[0] == "games":
+        return _of_game(folder, file, rows[0][0], rng)
+    if file.parts[0] in ("fits", "checkpoints") or len(rows) < 3:
+        chosen = ["run"] * 5 + ["report", "trust"]
+    elif own and file.name == "log_probs.npy":
+        chosen = ["compare"]
+    elif own:
+        chosen = ["generate", "generate", "generate", "shannon", "guess", "export arpa", "trust"]
     else:
-        chosen = {"tokenizer": [3, 4, 5, 6, 8], "test": [2, 6, 7], "suffix": [4, 5]}.get(file.parts[0], list(range(11)))
-    return every[int(rng.choice(chosen))]
+        chosen = {
+            "tokenizer": ["generate", "count", "overlap", "guess", "shannon"], "test": ["compare", "guess", "shannon"],
+            "suffix": ["count", "overlap"],
+        }.get(file.parts[0], list(every))  # fmt: skip
+    name = chosen[int(rng.integers(len(chosen)))]
+    arguments = every[name]
+    return arguments if arguments[0] == name.split()[0] else [*name.split(), *arguments]
+
+
+def _of_game(folder: Path, file: Path, model: str, rng: np.random.Generator) -> list[str]:
+    """A command that opens the record of a game."""
+    path, out = str(folder / file), ["--out", str(folder.parent / "out"), "--device", "cpu", "--quiet"]
+    other = str(next(each for each in sorted((folder / "games").iterdir()) if each.name != file.name))
+    return ["guess", *[
+        ["--resume", path, *out], ["--same", path, "--model", f"{folder}:{model}", *out],
+        ["--compare", path, other, *out], ["--same", path, *out],
+    ][int(rng.integers(4))]]  # fmt: skip
 
 
 @contextmanager
@@ -293,13 +374,13 @@ def limits() -> Iterator[None]:
         signal.signal(signal.SIGALRM, handler)
 
 
-def open_run(command: list[str], watch: Watch) -> tuple[str, str, int]:
-    """(outcome, what was wrong with it or nothing, peak resident bytes) of one command."""
+def open_run(command: list[str], watch: Watch) -> tuple[str, str, int, str]:
+    """(outcome, what was wrong with it or nothing, peak resident bytes, its line of failure) of one command."""
     watch.seen = []
     with PeakMemory() as memory, limits():
         watch.on = True
         try:
-            result = lmbench(*command)
+            result = lmbench(*command, stdin="t\nq\n?\n?\n")
         finally:
             watch.on = False
     said = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
@@ -312,11 +393,7 @@ def open_run(command: list[str], watch: Watch) -> tuple[str, str, int]:
         fault = f"asked for too much memory: {said}"
     elif watch.seen:
         fault = f"left the run's folder: {watch.seen[:3]}"
-    return f"exit {result.exit_code}", fault, memory.bytes or 0
-
-
-def say(line: str) -> None:
-    print(line, flush=True)
+    return f"exit {result.exit_code}", fault, memory.bytes or 0, "".join(said)[:300]
 
 
 def fuzz(
@@ -325,41 +402,45 @@ def fuzz(
     numbers: range,
     seed: int,
     watch: Watch,
-    tell: Callable[[str], None] = say,
+    tell: Callable[[dict[str, Any]], None] = lambda found: None,
 ) -> Tally:
-    """The mutations `numbers` of copies of the run `base` in `home`."""
-    rows = [(row.model, row.folder) for row in store.read_record(base).rows]
+    """The mutations `numbers` of copies of the run `base` in `home`; `tell` hears what came of each."""
+    record = store.read_record(base)
+    rows = [(row.model, row.folder) for row in record.rows]
     tally, intact = Tally(), dict[str, int]()
     copy, bait = home / "copy", home / BAIT
     shutil.copytree(base, bait)
     shutil.copyfile(base.parents[1] / "text.txt", home / "text.txt")
     watch.allowed = allowed_places(copy, home / "out", home / "text.txt", base.parents[1] / "text.txt")
     watch.allowed += tuple(os.path.realpath(home / name) for name in ("out.arpa", ".out.arpa"))
-    for done, number in enumerate(numbers):
-        if done % 50 == 0:
-            tell(f"... {done} mutations, memory {tally.worst:.2f}")
+    for number in numbers:
         rng = np.random.default_rng([seed, number])
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(base, copy)
         kind, file, what = mutate(copy, rng)
         command = commands_for(copy, file, rows, rng)
-        if command[0] not in intact:
+        asked = " ".join(word for word in command if word.startswith("--") or word == command[0])
+        if asked not in intact:
             spare = home / "spare"
             copy.rename(spare)
             shutil.copytree(base, copy)
-            sound = [commands_for(copy, file, rows, np.random.default_rng([seed, number])), command][1]
-            intact[command[0]] = max(open_run(sound, watch)[2] for _ in range(2))
+            intact[asked] = max(open_run(command, watch)[2] for _ in range(2))
             shutil.rmtree(copy)
             spare.rename(copy)
-        outcome, fault, peak = open_run(command, watch)
+        start = time.perf_counter()
+        outcome, fault, peak, said = open_run(command, watch)
+        ratio = peak / max(1, intact[asked])
         tally.kinds[kind] += 1
-        tally.outcomes[f"{kind}: {outcome}"] += 1
-        ratio = peak / max(1, intact[command[0]])
         if ratio > tally.worst:
-            tally.worst, tally.worst_of = ratio, f"{kind} of {file}: {what}: {command[0]}"
+            tally.worst, tally.worst_of = ratio, f"{kind} of {file}: {what}: {asked}"
+        found = {
+            "number": number, "kind": kind, "file": str(file), "what": what, "asked": asked, "outcome": outcome,
+            "said": said, "memory": round(ratio, 3), "seconds": round(time.perf_counter() - start, 2), "fault": fault,
+            "command": " ".join(command),
+        }  # fmt: skip
         if fault:
             tally.faults.append(f"{number}: {kind} of {file}: {what}: {' '.join(command)[:200]}\n{fault}")
-            tell(tally.faults[-1])
+        tell(found)
     return tally
 
 
@@ -367,27 +448,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tokenizer", action="append")
+    parser.add_argument("--run", action="append", choices=list(KINDS))
     parser.add_argument("--first", type=int, default=0, help="number of the first mutation")
-    parser.add_argument("--home", help="folder of the intact runs, made where they are missing")
+    parser.add_argument("--home", help="folder of the intact runs, made where they are missing, and of outcomes.jsonl")
     options = parser.parse_args()
     watch = Watch()
     with tempfile.TemporaryDirectory() as temporary:
-        name = options.home or temporary
-        os.environ["LMBENCH_CACHE"] = f"{name}/cache"
-        for tokenizer in options.tokenizer or ["char", "word", "bpe(vocabulary=300)"]:
-            home = Path(name) / tokenizer
+        place = Path(options.home or temporary).resolve()
+        os.environ["LMBENCH_CACHE"] = f"{place}/cache"
+        for name in options.run or list(KINDS):
+            home = place / name
             home.mkdir(parents=True, exist_ok=True)
-            start = time.perf_counter()
             found = sorted((home / "runs").glob("*/record.json"))
-            base = found[0].parent if found else make_run(home, tokenizer)
+            base = found[0].parent if found else make_run(home, name)
             damaged = Path(tempfile.mkdtemp(dir=temporary))
             numbers = range(options.first, options.first + options.count)
-            tally = fuzz(base, damaged, numbers, options.seed, watch)
-            print(f"{tokenizer}: {options.count} mutations, {len(tally.faults)} faults", dict(tally.kinds))
-            print(dict(sorted(tally.outcomes.items())))
+            with (place / "outcomes.jsonl").open("a", encoding="utf-8") as file:
+
+                def tell(outcome: dict[str, Any], name: str = name, file: Any = file) -> None:
+                    print(json.dumps({"run": name, **outcome}, ensure_ascii=True), file=file, flush=True)
+
+                tally = fuzz(base, damaged, numbers, options.seed, watch, tell)
+            print(f"{name}: {options.count} mutations, {len(tally.faults)} faults", dict(tally.kinds))
+            print("\n".join(tally.faults))
             print(f"memory at most {tally.worst:.2f} of the intact run's ({tally.worst_of})", flush=True)
-            print(f"{time.perf_counter() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

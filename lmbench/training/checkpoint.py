@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.optim import Optimizer
 
-from lmbench import machine
+from lmbench import files, machine
 from lmbench.disk import save_tensors
 from lmbench.errors import LmbenchError
 from lmbench.net.base import Net
+from lmbench.training.optimiser import MOMENTS
 
 NAME = "checkpoint.safetensors"
+_REMEDY = "remove it to train from the start"
+_HEADER = 1 << 26  # bytes: the state has the loss of each step since the last validation
+_COUNT, _SQUARES = "step", "exp_avg_sq"
 
 
 def tensors_of(net: Net) -> dict[str, Tensor]:
@@ -65,27 +69,48 @@ def load(
     it will not have it. Raises LmbenchError naming the file where it is damaged or another net's.
     """
     path = folder / NAME
-    if not path.exists():
+    if not (path.exists() or path.is_symlink()):
         return None
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            state = json.loads(file.metadata()["state"])
+    with files.whole(path, "checkpoint", _REMEDY):
+        metadata = files.tensor_header(path, _HEADER)[1]
+        tensors = files.read_tensors(path, most=_HEADER)
+        state = files.parse_json(files.field(metadata, "state", str).encode("utf-8"), _HEADER)
         if check is not None:
             check(state)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise LmbenchError(f"{path}: not a whole checkpoint ({error}); remove it to train from the start") from error
+        for name, tensor in tensors.items():
+            if not bool(tensor.isfinite().all()):
+                raise ValueError(f"{name} has what is no number")
     put(net, _under("net.", tensors), path)
-    for number, optimiser in enumerate(made):
-        content = optimiser.state_dict()
-        try:
-            for name, tensor in _under(f"optimiser.{number}.", tensors).items():
-                index, key = name.split(".", 1)
-                content["state"].setdefault(int(index), {})[key] = tensor
+    with files.whole(path, "checkpoint", _REMEDY):
+        for number, optimiser in enumerate(made):
+            content = optimiser.state_dict()
+            content["state"] = _moments(optimiser, _under(f"optimiser.{number}.", tensors))
             optimiser.load_state_dict(content)
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise LmbenchError(f"{path}: another version's optimiser ({error}); remove it to train anew") from error
-    return _under("best.", tensors), state
+        best = _under("best.", tensors)
+        own = tensors_of(net)
+        if best.keys() != own.keys() or any(best[name].shape != own[name].shape for name in own):
+            raise ValueError("its best weights are another net's")
+    return best, state
+
+
+def _moments(optimiser: Optimizer, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """The moments of each parameter by its number. Raises ValueError where they are not those of `optimiser`, which has
+    for each parameter of which it has any: those of its kind, of the parameter's shape."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, key = name.partition(".")
+        if not number.isdecimal() or int(number) >= len(parameters):
+            raise ValueError(f"moments of no parameter, {name}: another version's optimiser")
+        if tensor.shape != (() if key == _COUNT else parameters[int(number)].shape):
+            raise ValueError(f"the moments {name} are of another shape than their parameter")
+        if key in (_COUNT, _SQUARES) and float(tensor.min()) < 0:
+            raise ValueError(f"the moments {name} are below zero")
+        found.setdefault(int(number), {})[key] = tensor
+    expected = MOMENTS.get(type(optimiser), frozenset())
+    if any(moments.keys() != expected for moments in found.values()):
+        raise ValueError("its moments are another version's optimiser's")
+    return found
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from lmbench import files
 from lmbench.errors import LmbenchError
 from lmbench.machine import out_of_memory, synchronise
 from lmbench.net.base import SPEED, Net
@@ -39,6 +40,7 @@ from lmbench.training.interrupt import deferred
 from lmbench.training.optimiser import TABLE_RATE, optimisers, set_rates
 from lmbench.training.options import Training
 from lmbench.training.parallel import World, joined
+from lmbench.training.state import State
 
 VALIDATIONS = 20  # over a whole run, closer together at its beginning
 VALIDATION_COST = 0.05  # the most of a budget of seconds that they may take
@@ -46,29 +48,6 @@ CHECKPOINT_SECONDS = 20.0
 CHECKPOINT_COST = 0.02  # the most of the time that checkpoints may take: a large net's are written less often
 UNTIMED = 10  # first steps, which compile kernels and fill caches: they do not count for the speed
 STALL = 10.0  # nor does a step that takes so many times as long as those before: another kernel was compiled
-
-
-@dataclass
-class State:
-    """How far training has come: all that a checkpoint holds besides tensors. JSON values only."""
-
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    validations: int = 0
-    validation_seconds: float = 0.0
-    best: float | None = None  # nats per token
-    best_tokens: int = 0
-    since_best: int = 0
-    starting_seconds: float = 0.0  # before the clock of the budget starts: kernels compiled, memory taken
-    decay_begin: float = 1.0
-    decay_end: float = 1.0
-    done: bool = False
-    timed_steps: int = 0  # of those whose length could be measured: not the first, nor those around a validation
-    timed_seconds: float = 0.0
-    losses: list[float] = field(default_factory=list)  # since the last point of the curve
-    curve: list[dict[str, float | None]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 class Loop:
@@ -434,19 +413,22 @@ class Loop:
         assert self.runtime.checkpoints is not None
         found = checkpoint.load(self.runtime.checkpoints, self.net, self.optimisers, self._check)
         if found is not None:
-            self.best, self.state = found[0], State(**found[1]["state"])
+            self.best, self.state = found[0], State.read(found[1]["state"])
 
     def _check(self, content: dict[str, Any]) -> None:
-        """Raises LmbenchError where a checkpoint is another run's or another version's."""
+        """Raises LmbenchError where a checkpoint is another run's or another version's, ValueError where its state is
+        none."""
         path = f"{self.runtime.checkpoints}/{checkpoint.NAME}"
+        identity, state = (files.field(content, name, dict) for name in ("identity", "state"))
         for key, value in self.identity.items():
-            if content["identity"].get(key) != value:
+            if identity.get(key) != value:
                 raise LmbenchError(
-                    f"{path}: its {key} is {content['identity'].get(key)!r}, this run's {value!r}; give the same "
+                    f"{path}: its {key} is {identity.get(key)!r}, this run's {value!r}; give the same "
                     "settings, or train without resuming"
                 )
-        if content["state"].keys() != asdict(self.state).keys():
+        if state.keys() != asdict(self.state).keys():
             raise LmbenchError(f"{path}: written by another version of lmbench; remove it to train from the start")
+        State.read(state)
 
 
 def _copy(net: Net) -> dict[str, Tensor]:

@@ -10,6 +10,11 @@ from lmbench.net.base import Net
 from lmbench.training.muon import Muon
 
 TABLE_RATE = 3.0  # AdamW's learning rate for embeddings and vectors, as a multiple of the matrices'
+MOMENTS: dict[type[Optimizer], frozenset[str]] = {
+    AdamW: frozenset({"step", "exp_avg", "exp_avg_sq"}),
+    Muon: frozenset({"momentum_buffer"}),
+}
+"""What each optimiser keeps of a parameter: `step` is a number, the others have the parameter's shape."""
 
 
 def optimisers(
