@@ -304,7 +304,7 @@ def _finite(value: Any) -> JsonValue:
 def first_fault(error: ValidationError) -> str:
     """Where a record is not one, and what is wrong there: `rows.0.tokens: Input should be a valid integer`."""
     first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg']}"
+    return f"{'.'.join(str(part) for part in first['loc']) or 'the file'}: {first['msg'].removeprefix('Value error, ')}"
 
 
 class Mismatch(_Strict):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from lmbench import files, store
 from lmbench.corpus import default_cache, open_source
@@ -63,6 +63,32 @@ class GuessRecord(BaseModel):
     wrong: list[str]
     started: str
 
+    @model_validator(mode="after")
+    def _of_one_game(self) -> Self:
+        """Passage, alphabet and letters are those of one game, whose rules they keep."""
+        symbols = set(self.alphabet)
+        if not self.passage or not self.alphabet or len(symbols) < len(self.alphabet):
+            raise ValueError("the passage or the alphabet is empty, or a symbol stands in the alphabet twice")
+        if self.reduction == "27" and self.alphabet != SHANNON:
+            raise ValueError("the alphabet is not that of 27 letters")
+        if not symbols.issuperset(self.passage):
+            raise ValueError("the passage has a symbol that is not in the alphabet")
+        if self.start < 0 or len(self.letters) > len(self.passage):
+            raise ValueError("the passage begins before the text, or has fewer symbols than were found")
+        betting = self.gamble or self.kind == "model"
+        for number, (letter, due) in enumerate(zip(self.letters, self.passage, strict=False)):
+            if letter.symbol != due:
+                raise ValueError(f"letter {number} is not that of the passage")
+            if not (letter.before >= 0 and 1 <= letter.ties <= len(symbols) - letter.before):
+                raise ValueError(f"letter {number} has a rank that is none in an alphabet of {len(symbols)}")
+            if betting != (letter.share is not None) or not 0 <= (letter.share or 0.0) <= 1 + 1e-9:
+                raise ValueError(f"letter {number} has a bet, and should have none, or the other way round")
+            _wrong(letter.wrong, due, symbols, f"letter {number}")
+            if not betting and len(letter.wrong) != letter.before:
+                raise ValueError(f"letter {number} was not found after its {len(letter.wrong)} wrong guesses")
+        _wrong(self.wrong, self.passage[len(self.letters) :][:1], symbols, "the symbol that is due")
+        return self
+
     def game(self) -> Game:
         """The game as far as it has come."""
         letters = [Letter(**letter.model_dump()) for letter in self.letters]
@@ -76,6 +102,12 @@ class GuessRecord(BaseModel):
     @property
     def done(self) -> bool:
         return len(self.letters) == len(self.passage)
+
+
+def _wrong(wrong: list[str], due: str, symbols: set[str], name: str) -> None:
+    """Raises ValueError where they are no wrong guesses at the symbol `due`, which is empty once all are found."""
+    if len(set(wrong)) < len(wrong) or not symbols.issuperset(wrong) or due in wrong or (wrong and not due):
+        raise ValueError(f"{name} has wrong guesses that could not be made")
 
 
 def opened(
