@@ -242,6 +242,7 @@ def main() -> None:
             console.print(sides_table(sides))
             console.print(f"exact: {sides[0].characters:,} characters, each once, all but the first of the test text")
             content["text"] = [asdict(side) for side in sides]
+            keep(args, described, content)
         if args.books:
             content["books"] = found = books(args, work)
             console.print(
@@ -249,15 +250,22 @@ def main() -> None:
                 f"after {found['fit_seconds']:.0f} s ({found['epochs']:.2f} epochs, "
                 f"{found['parameters']:,} parameters, {found['tokenizer']}); scored in {found['score_seconds']:.0f} s"
             )
+            keep(args, described, content)
         if args.mfu:
             found_speeds = utilisation(args, work)
             console.print(speeds_table("GPT-2 small's size in bfloat16", found_speeds))
             content["mfu"] = [asdict(speed) for speed in found_speeds]
+            keep(args, described, content)
         if args.growth:
             found_speeds = growth(args)
             console.print(speeds_table("Growth with the width", found_speeds))
             content["growth"] = [asdict(speed) for speed in found_speeds]
+            keep(args, described, content)
     console.print(f"machine: {described}")
+
+
+def keep(args: argparse.Namespace, described: dict[str, Any], content: dict[str, Any]) -> None:
+    """Write what has been measured so far, so that an interruption loses only what was not begun."""
     if args.json:
         write_figures(args.json, args, described, **content)
 

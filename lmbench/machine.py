@@ -17,6 +17,7 @@ from lmbench.disk import FULL, remedy
 from lmbench.errors import UsageError
 
 _RECORDED = ("lmbench", "torch", "numpy", "tokenizers", "datasets", "safetensors")
+_PROCESSOR = Path("/proc/cpuinfo")
 _PATIENCE = 5.0  # seconds to wait for a server to answer at all
 _INTERVAL = 0.02  # seconds between two looks at the memory where the kernel keeps no high-water mark
 
@@ -100,7 +101,7 @@ def instructions() -> list[str]:
     """What the processor multiplies with, of AVX2, AVX-512, bfloat16 and AMX; a step of training depends on it. Empty
     where the system does not say."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+        lines = _PROCESSOR.read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return []
     flags = next(

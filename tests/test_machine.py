@@ -93,3 +93,22 @@ def test_out_of_memory_is_told_from_other_errors() -> None:
     assert machine.out_of_memory(MemoryError())
     assert machine.out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"))
     assert not machine.out_of_memory(RuntimeError("shapes do not match"))
+
+
+def test_what_a_processor_multiplies_with_is_read_from_its_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Intel's before and after AMX, AMD's without either, an ARM; and a system that does not say."""
+    listed = tmp_path / "cpuinfo"
+    monkeypatch.setattr(machine, "_PROCESSOR", listed)
+    for line, expected in (
+        ("flags : fpu avx2 avx512f avx512_bf16 amx_tile amx_bf16", ["AVX2", "AVX-512", "bfloat16", "AMX"]),
+        ("flags : fpu avx2 avx512f", ["AVX2", "AVX-512"]),
+        ("flags : fpu avx2", ["AVX2"]),
+        ("Features : fp asimd bf16", ["bfloat16"]),
+        ("processor : 0", []),
+    ):
+        listed.write_text(f"model name : x\n{line}\n", encoding="ascii")
+        assert machine.instructions() == expected
+    listed.unlink()
+    assert machine.instructions() == []

@@ -60,18 +60,19 @@ class StepGraph:
             self.loss.copy_(step(self.batch))
 
         before = [tensor.clone() for tensor in held]
-        seed()
-        expected_loss = step(self.batch).clone()
-        expected = _difference(held, before)
         try:
+            seed()
+            expected_loss = step(self.batch).clone()
+            expected = _difference(held, before)
             self.graph = capture(work)
-        except RuntimeError as error:
             _restore(held, before)
+            found_loss = self(batch)
+            found = _difference(held, before)
+        except RuntimeError as error:
             raise LmbenchError(f"a step cannot be captured as a CUDA graph ({str(error).splitlines()[0]})") from error
-        _restore(held, before)
-        found_loss = self(batch)
-        apart = float((_difference(held, before) - expected).norm() / expected.norm().clamp_min(1e-30))
-        _restore(held, before)
+        finally:
+            _restore(held, before)
+        apart = float((found - expected).norm() / expected.norm().clamp_min(1e-30))
         if not (apart <= _APART and abs(float(found_loss - expected_loss)) <= 0.01 * abs(float(expected_loss))):
             raise LmbenchError(f"a step as a CUDA graph is not the step itself (apart by {apart:.2g} of its length)")
 

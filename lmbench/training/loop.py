@@ -239,7 +239,7 @@ class Loop:
             try:
                 held = tensors_of_step(self.net, self.optimisers)
                 self.graphs[several] = StepGraph(self._whole, batch.to(self.device), self._seed, held, self.capture)
-            except (LmbenchError, torch.OutOfMemoryError) as error:
+            except LmbenchError as error:
                 self.graphed = False
                 self.graphs.clear()
                 self.state.notes.append(f"trained without a CUDA graph: {str(error).splitlines()[0][:200]}")

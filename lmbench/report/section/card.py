@@ -41,6 +41,8 @@ def card_lines(record: Record) -> list[tuple[str, str]]:
     tokenizer = f"{card.tokenizer}: {card.vocabulary:,} types, {'' if card.lossless else 'not '}lossless"
     gpu = card.machine.get("gpu")
     host = f"{card.machine.get('cpu')}, {card.machine.get('cores')} cores"
+    if instructions := card.machine.get("instructions"):
+        host += f" ({', '.join(map(str, instructions))})" if isinstance(instructions, list) else ""
     memory = card.machine.get("memory_bytes")
     if isinstance(memory, int):
         host += f", {form.size(memory)}"
