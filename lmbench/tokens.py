@@ -138,8 +138,8 @@ class Spelled:
         return Spelled(gaps, unknown, self.spaces + other.spaces, self.words + other.words)
 
     def save(self, folder: Path) -> None:
-        np.save(folder / "gaps.npy", self.gaps)
-        np.save(folder / "unknown.npy", self.unknown)
+        save_array(folder / "gaps.npy", self.gaps)
+        save_array(folder / "unknown.npy", self.unknown)
         content = {"spaces": self.spaces, "words": self.words}
         (folder / "spelled.json").write_text(json.dumps(content, ensure_ascii=True), encoding="ascii")
 

@@ -88,7 +88,7 @@ def test_kept_in_a_folder_it_is_the_same(spelled: Tokenizer, tmp_path: Path) -> 
     again.save(tmp_path / "again")
     assert Tokens.load(tmp_path / "again").content() == before.content()
     (tmp_path / "spelled.json").write_text('{"spaces": [], "words": []}')
-    with pytest.raises(ValueError, match=r"spelled\.json"):
+    with pytest.raises(LmbenchError, match=r"spelled\.json"):
         Tokens.load(tmp_path)
 
 
