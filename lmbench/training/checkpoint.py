@@ -30,6 +30,16 @@ def tensors_of(net: Net) -> dict[str, Tensor]:
     return {name: p.detach() for name, p in net.named_parameters()}
 
 
+def copied(net: Net) -> dict[str, Tensor]:
+    """Every trained tensor as it is now."""
+    return {name: tensor.clone() for name, tensor in tensors_of(net).items()}
+
+
+def all_finite(net: Net) -> bool:
+    """Whether no weight is infinite or NaN."""
+    return all(bool(tensor.isfinite().all()) for tensor in tensors_of(net).values())
+
+
 def put(net: Net, tensors: dict[str, Tensor], source: Path | str) -> None:
     """Copy `tensors` into the net. Raises LmbenchError naming `source` where they are another net's."""
     own = tensors_of(net)

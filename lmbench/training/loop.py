@@ -86,7 +86,7 @@ class Loop:
         self.graphed = self.device == "cuda"
         self.capture: Capture = cuda_capture
         self.state = State(decay_begin=1.0 - training.decay)
-        self.best = _copy(net)
+        self.best = checkpoint.copied(net)
         self.world = World()
         self._pending: Tensor | None = None  # the last step's loss, read one step later so that a GPU never waits
         self._ended: float | None = None  # when the step before was done, where this one followed at once
@@ -359,9 +359,9 @@ class Loop:
             }
         )
         state.losses = []
-        if _all_finite(self.net) if loss is None else math.isfinite(loss) and (state.best is None or loss < state.best):
+        if checkpoint.all_finite(self.net) if loss is None else math.isfinite(loss) and (state.best is None or loss < state.best):
             state.best, state.best_tokens, state.since_best = loss, state.tokens, 0
-            self.best = _copy(self.net)
+            self.best = checkpoint.copied(self.net)
             return
         state.since_best += 1
         if state.since_best < self.training.patience or state.done:
@@ -429,14 +429,6 @@ class Loop:
         if state.keys() != asdict(self.state).keys():
             raise LmbenchError(f"{path}: written by another version of lmbench; remove it to train from the start")
         State.read(state)
-
-
-def _copy(net: Net) -> dict[str, Tensor]:
-    return {name: tensor.clone() for name, tensor in checkpoint.tensors_of(net).items()}
-
-
-def _all_finite(net: Net) -> bool:
-    return all(bool(tensor.isfinite().all()) for tensor in checkpoint.tensors_of(net).values())
 
 
 def _use_gpu(devices: list[int]) -> None:
