@@ -359,7 +359,8 @@ class Loop:
             }
         )
         state.losses = []
-        if checkpoint.all_finite(self.net) if loss is None else math.isfinite(loss) and (state.best is None or loss < state.best):
+        lower = loss is not None and math.isfinite(loss) and (state.best is None or loss < state.best)
+        if lower or (loss is None and checkpoint.all_finite(self.net)):
             state.best, state.best_tokens, state.since_best = loss, state.tokens, 0
             self.best = checkpoint.copied(self.net)
             return
