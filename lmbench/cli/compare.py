@@ -1,89 +1,147 @@
-"""`lmbench compare`: is the difference between two models more than chance?"""
+"""`lmbench compare`: which differences between models are more than chance?"""
 
 from __future__ import annotations
 
 import json as json_
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lmbench import terminal
-from lmbench.cli._options import Json, RunName, RunsFolder
-from lmbench.errors import UsageError
+from lmbench.cli._options import Json, RunsFolder
+
+if TYPE_CHECKING:
+    from lmbench.pipeline.comparison import Comparison, Pair
+    from lmbench.report.screen import Screen
 
 __all__ = ["compare"]
 
 PANEL = "Look at a run"
 
 
+class Unit(StrEnum):
+    TOKEN = "token"
+    BYTE = "byte"
+
+
 def compare(
     *,
-    run: RunName = "latest",
-    first: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model of the run: its spec, a unique part of it, or best.")
-    ],
-    second: Annotated[str, typer.Argument(metavar="MODEL", help="Another model.")],
-    other: Annotated[
-        str | None, typer.Option(metavar="RUN", help="The second model's run, where it is another one.")
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN...] [MODEL...]",
+            help="Runs on the same test text: folders, unique parts of their names, or latest, which may be left out; "
+            "then the models to compare, each a spec, a unique part of one, or best. [dim]\\[every pair of models][/]",
+        ),
+    ] = None,
+    unit: Annotated[
+        Unit | None,
+        typer.Option(
+            help="What a difference is per: token, or byte, which compares across tokenizers. "
+            "[dim]\\[token; byte where tokens differ][/]"
+        ),
     ] = None,
     json: Json = False,
     out: RunsFolder = Path("results"),
 ) -> None:
-    """Compare two models token by token, with a paired 95 % interval.
+    """Compare models on the same text, pair by pair, with paired 95 % intervals and p-values.
 
-    Models of two runs are compared only where their protocol cards agree: per token with one
-    tokenizer, per byte where only the tokenizers differ.
+    P-values are corrected for the number of pairs (Holm). Runs are compared only where their protocol cards agree. What
+    the figures mean: docs/compare.md.
 
     [bold]Examples[/bold]
 
+      lmbench compare
+
       lmbench compare latest 'ngram(order=3)' 'ngram(order=5)'
 
-      lmbench compare RUN best best --other RUN2
+      lmbench compare RUN RUN2 best --unit byte
     """
-    from lmbench import store
-    from lmbench.pipeline import scored_tokens_of
-    from lmbench.record import comparable
+    from lmbench.pipeline import comparison
     from lmbench.report.screen import screen
-    from lmbench.score.paired import paired_difference, paired_difference_per_byte
 
-    folders = [store.find_run(run, out)]
-    folders.append(store.find_run(other, out) if other else folders[0])
-    records = [store.read_record(folder) for folder in folders]
-    rows = [store.find_row(record, name) for record, name in zip(records, (first, second), strict=True)]
-    scores = [store.read_log_probs(folder, row) for folder, row in zip(folders, rows, strict=True)]
-    tokens = [scored_tokens_of(folder, record.card) for folder, record in zip(folders, records, strict=True)]
-    if folders[0].resolve() == folders[1].resolve() and rows[0] == rows[1]:
-        raise UsageError(f"both models are {rows[0].model} of one run; give another one, or --other RUN")
-    for row in rows:
-        if not row.distribution:
-            raise UsageError(f"{row.model} is not a distribution: its score cannot be compared with a cross-entropy")
-    differing = comparable(records[0].card, records[1].card)
-    spoilt = [line for line in differing if line.spoils == "every figure"]
-    if spoilt:
-        lines = "; ".join(f"{line.line} ({line.first[:40]} / {line.second[:40]})" for line in spoilt)
-        raise UsageError(f"the two runs cannot be compared, their cards differ in: {lines}")
-    own_tokens = any(row.nats_per_token is None and row.bits_per_byte is not None for row in rows)
-    if differing or own_tokens:
-        found = paired_difference_per_byte((scores[0], tokens[0]), (scores[1], tokens[1]), records[0].card.seed)
-    else:
-        found = paired_difference(scores[0], scores[1], tokens[0], records[0].card.seed)
+    folders, names = comparison.find_runs(words or [], out)
+    found, left_out = comparison.contestants(folders, names)
+    compared = comparison.compare(found, left_out, None if unit is None else unit.value)
     if json:
-        report = {"first": rows[0].model, "second": rows[1].model, **asdict(found), "decided": found.decided}
-        terminal.write_json(json_.dumps(report, ensure_ascii=False, allow_nan=False))
+        terminal.write_json(json_.dumps(_as_json(compared), ensure_ascii=False, allow_nan=False))
         return
     console = screen()
-    better, worse = (rows[0], rows[1]) if found.value < 0 else (rows[1], rows[0])
-    bounds = "too few blocks for an interval"
+    if len(compared.pairs) == 1:
+        _say(compared.pairs[0], console)
+    else:
+        _tabulate(compared, console)
+    for name in compared.adaptive:
+        console.say(f"{name} is adaptive: it learns from the text it is scored on")
+    for line in compared.left_out:
+        console.say(f"left out: {line}")
+
+
+def _as_json(compared: Comparison) -> dict[str, Any]:
+    pairs = [
+        {
+            "first": pair.first,
+            "second": pair.second,
+            **asdict(pair.difference),
+            "decided": pair.difference.decided,
+            "p_value_holm": pair.corrected,
+        }
+        for pair in compared.pairs
+    ]
+    models = [{"model": name, compared.unit: loss} for name, loss in compared.models]
+    return {"unit": compared.unit, "models": models, "pairs": pairs, "left_out": compared.left_out}
+
+
+def _say(pair: Pair, console: Screen) -> None:
+    """One difference in sentences."""
+    found = pair.difference
+    bounds = "the text is too short for an interval"
     if found.interval:
-        low, high = sorted(abs(bound) if found.decided else bound for bound in found.interval)
-        bounds = f"95 % interval {low:.4f} to {high:.4f}"
-    console.say(f"{better.model} is better than {worse.model} by {abs(found.value):.4f} {found.unit} ({bounds})")
-    share = found.wins if better is rows[0] else 1 - found.wins
-    console.say(f"it is better in {share:.0%} of the blocks ({found.blocks}); paired bootstrap of the test text")
-    for row in rows:
-        if row.adaptive:
-            console.say(f"{row.model} is adaptive: it learns from the text it is scored on")
+        high, low = (-bound for bound in found.interval)
+        bounds = f"95 % interval {low:.4f} to {high:.4f}, p {_p(found.p_value)}"
+    console.say(f"{pair.first} is better than {pair.second} by {-found.value:.4f} {found.unit} ({bounds})")
+    detail = f"it is better in {found.wins:.0%} of them" if found.wins is not None else ""
+    console.say(f"paired, from {found.blocks}; {detail}")
+    if found.detectable is not None:
+        console.say(f"in 4 of 5 cases such a text shows a difference of {found.detectable:.4f} {found.unit} or more")
     if not found.decided:
         console.say("the interval does not exclude zero: on this text neither is shown to be better")
+
+
+def _tabulate(compared: Comparison, console: Screen) -> None:
+    """All differences in a table, those of the best model first."""
+    from lmbench.report import format as form
+    from lmbench.report.screen import Grid, Heading
+
+    grid = Grid(
+        Heading("better", "name"),
+        Heading("than", "name"),
+        Heading("by", rank=1, about=compared.unit),
+        Heading("95 % interval", rank=2, about="paired"),
+        Heading("p", rank=3, about=f"corrected for {len(compared.pairs)} pairs (Holm)"),
+        Heading("detectable", rank=4, about="what such a text shows in 4 of 5 cases"),
+    )
+    for pair in compared.pairs:
+        found = pair.difference
+        bounds = None if found.interval is None else (-found.interval[1], -found.interval[0])
+        decided = pair.corrected is not None and pair.corrected < 0.05
+        cells = (form.fixed(-found.value, 4), form.interval(bounds, 4), _p(pair.corrected))
+        grid.add(pair.first, pair.second, *cells, form.fixed(found.detectable, 4), style="" if decided else "dim")
+    console.print(grid)
+    undecided = [pair for pair in compared.pairs if pair.corrected is None or pair.corrected >= 0.05]
+    console.say(f"from {compared.pairs[0].difference.blocks}")
+    if undecided:
+        count = f"{len(undecided)} of {len(compared.pairs)}"
+        console.say(f"{count} differences may be chance: p is 0.05 or more after the correction")
+
+
+def _p(value: float | None) -> str:
+    """`0.032`, `<0.0001`."""
+    from lmbench.report import format as form
+
+    if value is None:
+        return form.NOTHING
+    return "<0.0001" if value < 1e-4 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"

@@ -96,7 +96,7 @@ def _described(job: Job, spec: Spec, folder: Path, ready: Ready, scored: Scored)
     card: ModelCard = ready.model.card
     score = measure(
         scored.log_probs, job.test, distribution=card.distribution, own_tokens=card.own_tokens,
-        words=job.splits.test.words, seed=job.plan.seed,
+        words=job.splits.test.words,
     )  # fmt: skip
     peaks = [peak for peak in (ready.fit.peak_memory_bytes, scored.peak_memory_bytes) if peak is not None]
     return Row(

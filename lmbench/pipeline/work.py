@@ -196,7 +196,7 @@ def _compared(job: Job, record: Record, folder: Path) -> Record:
     behind: dict[str, Behind] = {}
     for row in rows:
         if row is not best:
-            found = paired_difference(store.read_log_probs(folder, row), reference, job.test, job.plan.seed)
+            found = paired_difference(store.read_log_probs(folder, row), reference, job.test)
             behind[row.model] = Behind(best=best.model, nats_per_token=found.value, ci95=found.interval)
     return record.model_copy(
         update={"rows": [row.model_copy(update={"behind": behind.get(row.model)}) for row in record.rows]}

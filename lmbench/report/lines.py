@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lmbench.record import Entropy, Record, Row, Split
 from lmbench.report import format as form
+from lmbench.score.interval import ONE_DOCUMENT
 
 CONTROL = "control"
 LIMIT = "limit of size"
@@ -119,7 +120,7 @@ def columns_of(lines: list[Line]) -> list[Column]:
         Column(
             "± 95 %",
             4,
-            "half its interval",
+            "half its interval" + (", for this document alone" if _one_document(rows) else ""),
             of_rows(lambda row: form.half_width(row.ci95_nats_per_token, 4)),
             ("95 % interval", of_rows(lambda row: form.interval(row.ci95_nats_per_token, 4))),
         ),
@@ -143,6 +144,10 @@ def columns_of(lines: list[Line]) -> list[Column]:
         Column("memory", 12, "the most held at once", of_rows(lambda row: form.size(row.peak_memory_bytes))),
     ]
     return [column for column in columns if not column.empty]
+
+
+def _one_document(rows: list[Row | None]) -> bool:
+    return any(row is not None and row.blocks == ONE_DOCUMENT for row in rows)
 
 
 def _kind(line: Line) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.errors import LmbenchError
-from lmbench.score.bootstrap import Interval, blocks_of, ratio_interval
+from lmbench.score.bootstrap import Interval
+from lmbench.score.interval import layout_of
 from lmbench.tokens import Tokens
 
 BITS = 1 / math.log(2)  # bits in a nat
@@ -24,7 +25,7 @@ class Score:
     the tokens that the model called impossible: with one of them the cross-entropy is infinite,
     and is None here. `unknown_share`: of the tokens,
     those that are the unknown one, where there is such a one. `word_perplexity`: e to the nats by word of the text.
-    `blocks` says over what the intervals were resampled.
+    `blocks` says between what the text was seen to differ: what the intervals are made of.
     """
 
     tokens: int
@@ -59,7 +60,6 @@ def measure(
     distribution: bool = True,
     own_tokens: bool = False,
     words: int | None = None,
-    seed: int = 0,
 ) -> Score:
     """The Score of `log_probs` [n] in nats, one for each of `tokens`.
 
@@ -85,12 +85,12 @@ def measure(
         return Score(len(tokens), zero_probability_tokens=impossible, unknown_share=share)
     nats = -log_probs
     total = float(nats.sum())
-    blocks = blocks_of(tokens)
-    sums = blocks.sums(nats)
+    layout = layout_of(tokens)
+    sums = layout.sums(nats)
     per_token = total / len(tokens)
     lossless = tokens.lossless and tokens.bytes > 0
     lengths = tokens.byte_lengths if lossless else None
-    bits = None if lengths is None else ratio_interval(sums * BITS, blocks.sums(lengths), seed)
+    bits = None if lengths is None else layout.estimate(sums * BITS, layout.sums(lengths)).interval
     score = Score(
         tokens=len(tokens),
         nats_per_token=per_token,
@@ -98,9 +98,9 @@ def measure(
         bits_per_character=total * BITS / tokens.characters if lossless else None,
         bits_per_byte=total * BITS / tokens.bytes if lossless else None,
         perplexity=_perplexity(per_token),
-        ci95_nats_per_token=ratio_interval(sums, blocks.sums(np.ones(len(tokens))), seed),
+        ci95_nats_per_token=layout.estimate(sums, layout.sums(np.ones(len(tokens)))).interval,
         ci95_bits_per_byte=bits,
-        blocks=blocks.rule,
+        blocks=layout.blocks,
         unknown_share=share,
         word_perplexity=_perplexity(total / words) if lossless and words else None,
     )

@@ -1,23 +1,29 @@
-"""The difference between two models on the same text, with an interval that knows they share it."""
+"""Differences between models on the same text, with intervals that know they share it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.errors import LmbenchError
-from lmbench.score.bootstrap import Interval, blocks_of, ratio_interval
+from lmbench.score.bootstrap import Interval
+from lmbench.score.interval import Estimate, Floats, Layout, layout_of
 from lmbench.score.measure import BITS
 from lmbench.tokens import Tokens
+
+NATS, BITS_PER_BYTE = "nats/token", "bits/byte"
 
 
 @dataclass(frozen=True)
 class Difference:
     """`value` in `unit`, first model minus second: negative where the first is better.
 
-    `wins` is the share of blocks in which the first model is better.
+    `error`: its standard error, on `freedom` degrees of freedom. `p_value`: two-sided, of this pair alone.
+    `detectable`: the smallest true difference that this text had shown in 80 % of cases. `wins`: the share of
+    documents (of spans, where there is one) in which the first model is better. None where the text is too short.
     """
 
     value: float
@@ -25,6 +31,10 @@ class Difference:
     unit: str
     wins: float
     blocks: str
+    error: float | None = None
+    freedom: float | None = None
+    p_value: float | None = None
+    detectable: float | None = None
 
     @property
     def decided(self) -> bool:
@@ -32,44 +42,94 @@ class Difference:
         return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
 
-def paired_difference(
-    first: NDArray[np.float64], second: NDArray[np.float64], tokens: Tokens, seed: int = 0
-) -> Difference:
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Losses of one model of one text, summed over the pieces of a layout.
+
+    `losses`: [A] nats or bits; `sizes`: [A] tokens or bytes, the same for all models of the text.
+    """
+
+    layout: Layout
+    losses: Floats
+    sizes: Floats
+    unit: str
+
+    def minus(self, other: Sums) -> Difference:
+        """How much more this model loses per unit of text than `other`, on the same pieces."""
+        losses = self.losses - other.losses
+        found = self.layout.estimate(losses, self.sizes)
+        return described(found, self.unit, float(np.mean(self.layout.shares(losses) < 0)))
+
+
+def described(found: Estimate, unit: str, wins: float) -> Difference:
+    """An estimate of a difference as a Difference."""
+    return Difference(
+        found.value, found.interval, unit, wins, found.blocks, found.error, found.freedom, found.p_value,
+        found.detectable,
+    )  # fmt: skip
+
+
+def by_token(log_probs: Sequence[NDArray[np.float64]], tokens: Tokens) -> list[Sums]:
+    """Nats over tokens of models of one text, from [n] log-probabilities each. Raises LmbenchError where a token has
+    probability zero."""
+    layout = layout_of(tokens)
+    sizes = layout.sums(np.ones(len(tokens)))
+    for each in log_probs:
+        _check(each, tokens)
+    return [Sums(layout, layout.sums(-each), sizes, NATS) for each in log_probs]
+
+
+def by_byte(scored: Sequence[tuple[NDArray[np.float64], Tokens]]) -> list[Sums]:
+    """Bits over bytes of models with different, lossless tokenizers on one text.
+
+    A token is counted where its last byte lies. Pieces are cut at the tokens of the first, and laid over the text of
+    the others at the same bytes. Raises LmbenchError where the tokens do not stand for the same number of bytes.
+    """
+    first = scored[0][1]
+    for log_probs, tokens in scored:
+        _check(log_probs, tokens)
+        if tokens.bytes != first.bytes or not (tokens.lossless and first.lossless) or not first.bytes:
+            raise LmbenchError("the two models read different bytes: bits per byte cannot be compared")
+    layout = layout_of(first)
+    ends = _byte_ends(first)
+    edges = np.append(ends[layout.starts[1:] - 1], ends[-1])
+    sizes = np.diff(edges, prepend=0).astype(np.float64)
+    return [
+        Sums(layout, -_sums_until(log_probs, _byte_ends(tokens), edges) * BITS, sizes, BITS_PER_BYTE)
+        for log_probs, tokens in scored
+    ]
+
+
+def paired_difference(first: NDArray[np.float64], second: NDArray[np.float64], tokens: Tokens) -> Difference:
     """Difference in nats per token between two arrays of log-probabilities [n] of the same `tokens`.
 
-    Both models are resampled on the same blocks, so what makes a block hard for both cancels:
-    the interval is far narrower than two intervals side by side suggest. Raises LmbenchError
-    where a token has probability zero under either.
+    What makes a document or a span hard for both models cancels: the interval is far narrower than two intervals side
+    by side suggest. Raises LmbenchError where a token has probability zero under either.
     """
-    for log_probs in (first, second):
-        _check(log_probs, tokens)
-    blocks = blocks_of(tokens)
-    sums = blocks.sums(second - first)
-    interval = ratio_interval(sums, blocks.sums(np.ones(len(tokens))), seed)
-    return Difference(float(sums.sum()) / len(tokens), interval, "nats/token", float(np.mean(sums < 0)), blocks.rule)
+    one, two = by_token([first, second], tokens)
+    return one.minus(two)
 
 
 def paired_difference_per_byte(
-    first: tuple[NDArray[np.float64], Tokens], second: tuple[NDArray[np.float64], Tokens], seed: int = 0
+    first: tuple[NDArray[np.float64], Tokens], second: tuple[NDArray[np.float64], Tokens]
 ) -> Difference:
-    """Difference in bits per byte between two models with different, lossless tokenizers on one text.
+    """Difference in bits per byte between two models with different, lossless tokenizers on one text, see `by_byte`."""
+    one, two = by_byte([first, second])
+    return one.minus(two)
 
-    A token is counted where its last byte lies. Blocks are cut at the first model's tokens and
-    laid over the second's text at the same bytes. Raises LmbenchError where the two token
-    streams do not stand for the same number of bytes.
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for being several, in their order: Holm 1979.
+
+    The i-th smallest of m is multiplied by m - i + 1, held to be no less than the one before it, and to 1. Worked
+    example: 0.01, 0.04, 0.03 become 0.03, 0.06, 0.06.
     """
-    for log_probs, tokens in (first, second):
-        _check(log_probs, tokens)
-    if first[1].bytes != second[1].bytes or not (first[1].lossless and second[1].lossless):
-        raise LmbenchError("the two models read different bytes: bits per byte cannot be compared")
-    blocks = blocks_of(first[1])
-    ends = _byte_ends(first[1])
-    edges = np.append(ends[blocks.starts[1:] - 1], ends[-1]) if len(blocks) > 1 else ends[-1:]
-    sums = -_sums_until(first[0], ends, edges) + _sums_until(second[0], _byte_ends(second[1]), edges)
-    lengths = np.diff(edges, prepend=0).astype(np.float64)
-    interval = ratio_interval(sums * BITS, lengths, seed)
-    value = float(sums.sum()) * BITS / first[1].bytes
-    return Difference(value, interval, "bits/byte", float(np.mean(sums < 0)), blocks.rule)
+    corrected = [0.0] * len(p_values)
+    least = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        least = min(1.0, max(least, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = least
+    return corrected
 
 
 def _byte_ends(tokens: Tokens) -> NDArray[np.int64]:
@@ -80,9 +140,9 @@ def _byte_ends(tokens: Tokens) -> NDArray[np.int64]:
 def _sums_until(
     log_probs: NDArray[np.float64], ends: NDArray[np.int64], edges: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """[B] the sum of log-probabilities of the tokens that end in each interval (edge before, edge]."""
+    """[A] the sum of log-probabilities of the tokens that end in each interval (edge before, edge]."""
     total = np.concatenate([[0.0], np.cumsum(log_probs)])
-    # the last block takes what is left, the final end token of no bytes included
+    # the last piece takes what is left, the final end token of no bytes included
     cuts = np.append(np.searchsorted(ends, edges[:-1], side="right"), len(log_probs))
     return np.diff(total[np.concatenate([[0], cuts])])
 

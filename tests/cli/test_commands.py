@@ -140,16 +140,18 @@ def test_compare_two_models_of_a_run(small_run: Run) -> None:
     done = lmbench("compare", small_run.folder, "uniform", "ngram(order=3)")
     assert done.exit_code == 0
     assert done.stdout.startswith("ngram(order=3) is better than uniform by ")
-    found = json.loads(lmbench("compare", small_run.folder, "uniform", "ngram(order=3)", "--json").stdout)
-    rows = small_run.record.rows
-    assert found["value"] == pytest.approx(rows[0].nats_per_token - rows[1].nats_per_token)  # type: ignore[operator]
+    report = json.loads(lmbench("compare", small_run.folder, "uniform", "ngram(order=3)", "--json").stdout)
+    [found], rows = report["pairs"], small_run.record.rows
+    assert (found["first"], found["second"]) == ("ngram(order=3)", "uniform")
+    assert found["value"] == pytest.approx(rows[1].nats_per_token - rows[0].nats_per_token)  # type: ignore[operator]
+    assert found["p_value_holm"] == found["p_value"] < 0.05
     assert found["decided"] is True
     assert found["unit"] == "nats/token"
 
 
 def test_compare_refuses_what_is_infinite(small_run: Run) -> None:
     done = lmbench("compare", small_run.folder, "uniform", "maximum")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "infinitely far" in done.stderr
 
 
@@ -159,13 +161,17 @@ def test_runs_with_other_tokenizers_compare_per_byte_and_with_other_texts_not_at
     common = ("--model", "uniform", "--estimator", "none", "--out")
     assert lmbench("run", small_text, "--tokenizer", "char", *common, tmp_path / "char").exit_code == 0
     [char] = (tmp_path / "char").iterdir()
-    done = lmbench("compare", small_run.folder, "ngram(order=3)", "uniform", "--other", char)
+    done = lmbench("compare", small_run.folder, char, "ngram(order=3)", "uniform")
     assert done.exit_code == 0, done.output
     assert "bits/byte" in done.stdout
+    refused = lmbench("compare", small_run.folder, char, "--unit", "token")
+    assert refused.exit_code == 2
+    assert "cards differ in: tokenizer (byte / char)" in refused.stderr
+    assert "compare with --unit byte" in refused.stderr
     (tmp_path / "b.txt").write_text("another text " * 500, encoding="utf-8")
     assert lmbench("run", tmp_path / "b.txt", "--tokenizer", "byte", *common, tmp_path / "other").exit_code == 0
     [other] = (tmp_path / "other").iterdir()
-    done = lmbench("compare", small_run.folder, "uniform", "uniform", "--other", other)
+    done = lmbench("compare", small_run.folder, other, "uniform")
     assert done.exit_code == 2
     assert "cards differ in: test text" in done.stderr
 

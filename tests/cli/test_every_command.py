@@ -136,6 +136,7 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
     "compare": lambda house: [
         ["compare", house.run, "ngram(order=2)", "mixture"],
         ["compare", house.run, "arpa", "best"],
+        ["compare", house.run],
     ],
     "corpora": lambda house: [["corpora"], ["corpora", "python-docs"]],
     "count": lambda house: [

@@ -8,7 +8,7 @@ from small_texts import alphabet
 
 from lmbench.errors import LmbenchError
 from lmbench.score.measure import measure
-from lmbench.score.paired import paired_difference, paired_difference_per_byte
+from lmbench.score.paired import holm, paired_difference, paired_difference_per_byte
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
 LETTERS = alphabet(2)
@@ -82,3 +82,25 @@ def test_other_bytes_are_not_compared() -> None:
     letters, pairs = text(40, 20), tokens_of([[2] * 9 for _ in range(40)], PAIRS)
     with pytest.raises(LmbenchError, match="different bytes"):
         paired_difference_per_byte((np.full(len(letters), -1.0), letters), (np.full(len(pairs), -1.0), pairs))
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.4, 0.5]) == pytest.approx([0.8, 0.8])
+    assert holm([0.9, 0.9, 0.001]) == pytest.approx([1, 1, 0.003])
+    assert holm([]) == []
+
+
+def test_p_value_interval_and_detectable_difference_agree() -> None:
+    """On the edge of the interval the p-value is 0.05; differences of four documents in all of their tokens."""
+    tokens = text(4, 20)
+    first, second = np.full(len(tokens), -2.0), np.full(len(tokens), -2.0)
+    first += np.repeat([0.1, 0.2, 0.3, 0.4], 21)
+    found = paired_difference(first, second, tokens)
+    error = np.std([0.1, 0.2, 0.3, 0.4], ddof=1) / 2
+    assert found.value == pytest.approx(-0.25)
+    assert found.error == pytest.approx(error)
+    assert found.freedom == pytest.approx(3)
+    assert found.interval == pytest.approx((-0.25 - 3.18245 * error, -0.25 + 3.18245 * error), rel=1e-5)
+    assert found.detectable == pytest.approx((3.18245 + 0.97847) * error, rel=1e-5)
+    assert found.p_value == pytest.approx(0.0305, abs=5e-4)

@@ -104,4 +104,4 @@ def _protocol(record: Record) -> str:
 
 def _intervals(record: Record) -> str:
     rules = {row.blocks for row in record.rows if row.ci95_nats_per_token}
-    return f"95 %, bootstrap over {', '.join(sorted(rules))} of the test text, 2,000 resamples" if rules else ""
+    return f"95 % by Student's t, from {', '.join(sorted(rules))}" if rules else ""
