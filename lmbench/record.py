@@ -126,15 +126,14 @@ class Pass(_Strict):
 class Row(_Strict):
     """One model on the test text. A figure that is not defined is null, and `notes` says why.
 
-    `valid_nats_per_token` is the cross-entropy of the whole validation text, for models of counts
-    while they know the training text alone; a net's own is in `training`, on a sample. `control`
-    marks a model trained on a destroyed text, which no other is compared with. `passes` has the
-    count-based rows that a net could overtake. `folder` is relative to the run's. `mean_nats` is
-    the score of a model that is not a distribution, over the tokens that have one.
-    `peak_memory_bytes` is the process's while it
-    fitted and scored. `unknown_share`: of the test tokens, those that are the unknown one, where there is such a one.
-    `word_perplexity`: e to the nats by word of the test text, where the tokens lose none of it. What the spelling of
-    unknown words costs is in all figures of the test text, and not in `valid_nats_per_token` and `passes`.
+    `valid_nats_per_token` is the cross-entropy of the whole validation text, for models of counts while they know the
+    training text alone; a net's own is in `training`, on a sample. `control` marks a model trained on a destroyed text,
+    which no other is compared with. `passes` has the count-based rows that a net could overtake. `folder` is relative
+    to the run's. `mean_nats` stands where there is no cross-entropy, infinite or of no distribution: minus the mean
+    log-score of the tokens that have one. `peak_memory_bytes` is the process's while it fitted and scored.
+    `unknown_share`: of the test tokens, those that are the unknown one, where there is such a one. `word_perplexity`: e
+    to the nats by word of the test text, where the tokens lose none of it. What the spelling of unknown words costs is
+    in all figures of the test text, and not in `valid_nats_per_token` and `passes`.
     """
 
     model: str
@@ -180,7 +179,7 @@ class Row(_Strict):
             if isinstance(point, dict):
                 _numbers([point.get(name) for name in ("valid", "train", "tokens", "seconds", "flops")])
         if isinstance(loss, dict):
-            _numbers([loss.get("unigram_entropy"), loss.get("nats_per_token")], known=True)
+            _numbers([loss.get("unigram_entropy"), loss.get("nats_per_token")])
         return self
 
 

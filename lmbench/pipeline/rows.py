@@ -128,9 +128,10 @@ def _said(card: ModelCard, score: Score) -> list[str]:
     """What is to be said of a score."""
     notes = []
     if score.zero_probability_tokens and card.distribution:
+        mean = "" if score.mean_nats is None else f"; the mean over the others is {score.mean_nats:.4f} nats/token"
         notes.append(
             f"cross-entropy is infinite: {score.zero_probability_tokens:,} of {score.tokens:,} test tokens "
-            "have probability zero"
+            f"have probability zero{mean}"
         )
     if card.control:
         notes.append(_remembered(card, score))

@@ -152,7 +152,7 @@ def _one_document(rows: list[Row | None]) -> bool:
 
 def _kind(line: Line) -> str:
     """What is no distribution shows its mean score here: it has no place in a column of cross-entropies."""
-    mean = line.row.mean_nats if line.row else None
+    mean = line.row.mean_nats if line.row and not line.row.distribution else None
     return line.kind if mean is None else f"{line.kind} {mean:.3f}"
 
 

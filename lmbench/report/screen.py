@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from rich.box import SIMPLE_HEAD, Box
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lmbench.report.section.base import Page
 
 _PLAIN_WIDTH = 120
+_LINES = 25  # of a terminal that does not say
 _GAP = 2  # columns between two of a table
 _NAME = 24  # columns that a name keeps as long as there is a figure that may go
 _NAME_LINES = 3  # more lines than these a name does not fill: its middle is left out
@@ -51,6 +53,21 @@ def as_shown(text: str, console: Console) -> str:
 
 class Screen(Console):
     """A console to which every string is text that came from outside."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Of the terminal that is written on, at this moment; rich measures the one that is typed at, and takes 80
+        columns where TERM is dumb, as in an editor's window."""
+        if self._width is None and not os.environ.get("COLUMNS", "").isdigit():
+            with suppress(OSError, ValueError, AttributeError):  # no terminal: StringIO, a pipe
+                columns, lines = os.get_terminal_size(self.file.fileno())
+                if columns > 0:
+                    return ConsoleDimensions(columns, lines or _LINES)
+        return super().size
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
 
     def render_str(self, text: str, **options: Any) -> Text:
         kept = {name: value for name, value in options.items() if name in ("style", "justify", "overflow") and value}

@@ -20,12 +20,12 @@ BITS = 1 / math.log(2)  # bits in a nat
 class Score:
     """A model's figures on one text. What is not defined is None, never infinite or NaN.
 
-    `mean_nats` is minus the mean log-score of a model that is not a distribution, whose
-    cross-entropy is not defined, over the tokens that have one; `zero_probability_tokens` counts
-    the tokens that the model called impossible: with one of them the cross-entropy is infinite,
-    and is None here. `unknown_share`: of the tokens,
-    those that are the unknown one, where there is such a one. `word_perplexity`: e to the nats by word of the text.
-    `blocks` says between what the text was seen to differ: what the intervals are made of.
+    `zero_probability_tokens` counts the tokens that the model called impossible: with one of them the cross-entropy
+    is infinite, and is None here. `mean_nats` stands where there is no cross-entropy, for that reason or because the
+    model is not a distribution: minus the mean log-score of the tokens that have one.
+    `unknown_share`: of the tokens, those that are the unknown one, where there is such a one. `word_perplexity`: e to
+    the nats by word of the text. `blocks` says between what the text was seen to differ: what the intervals are made
+    of.
     """
 
     tokens: int
@@ -77,12 +77,10 @@ def measure(
     impossible = int(np.count_nonzero(np.isneginf(log_probs)))
     unknown = tokens.vocabulary.unknown
     share = None if unknown is None else float(np.mean(tokens.ids == unknown))
-    if not distribution:
+    if impossible or not distribution:
         known = log_probs[~np.isneginf(log_probs)]
         mean = -float(known.sum()) / len(known) if len(known) else None
         return Score(len(tokens), zero_probability_tokens=impossible, mean_nats=mean, unknown_share=share)
-    if impossible:
-        return Score(len(tokens), zero_probability_tokens=impossible, unknown_share=share)
     nats = -log_probs
     total = float(nats.sum())
     layout = layout_of(tokens)

@@ -7,6 +7,7 @@ import gzip
 import os
 import pty
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typer.testing import Result
 
 from lmbench import store
 from lmbench.errors import UsageError
+from lmbench.invocation import python
 
 LMBENCH = [sys.executable, "-m", "lmbench"]
 QUICK = ("--tokenizer", "byte", "--model", "uniform", "--estimator", "none")
@@ -150,14 +152,15 @@ def test_ctrl_c_in_the_middle_of_training_keeps_and_resumes(tmp_path: Path) -> N
     assert process.wait(timeout=60) == 1
     assert "Traceback" not in errors
     assert "error: interrupted; 1 of 2 models are kept in results/" in errors
-    assert "go on with: lmbench run --resume results/" in errors
+    started, _, resume = errors.partition("go on with: ")[2].strip().partition(" run --resume ")
+    assert shlex.split(started) == [python(), "-m", "lmbench"]  # as it was called
     [folder] = (tmp_path / "results").iterdir()
     record = store.read_record(folder)
     assert [row.model for row in record.rows] == ["uniform"]
     assert record.status == "interrupted"
     assert list((folder / "checkpoints").glob("*/*"))
 
-    done = run("run", "--resume", "latest", cwd=tmp_path)
+    done = run("run", "--resume", *shlex.split(resume), cwd=tmp_path)
     assert done.exit_code == 0, done.output
     record = store.read_record(folder)
     assert record.status == "complete"

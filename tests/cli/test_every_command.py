@@ -20,6 +20,8 @@ import typer
 from commands import APP
 from rich.cells import cell_len
 
+from lmbench.corpus import corpora
+
 MIXTURE = "mixture(models=[ngram(order=1), ngram(order=2, smoothing=witten_bell)])"
 ZLIB = ["--estimator", "zlib"]
 NAMES = sorted(typer.main.get_command(APP).commands)  # type: ignore[attr-defined]
@@ -138,7 +140,7 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
         ["compare", house.run, "arpa", "best"],
         ["compare", house.run],
     ],
-    "corpora": lambda house: [["corpora"], ["corpora", "python-docs"]],
+    "corpora": lambda house: [["corpora"], *(["corpora", known.name] for known in corpora())],
     "count": lambda house: [
         ["count", house.run, "the"],
         ["count", house.run, MARK],
@@ -163,6 +165,7 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
     "structure": lambda house: [
         ["structure", house.text, "--unit", "char", "--model", "none", "--out", str(house.home / "structure")]
     ],
+    "trust": lambda house: [["trust", house.run]],
     "tokenizers": lambda house: [["tokenizers"], ["tokenizers", "bpe"]],
 }  # fmt: skip
 WRONG = [f"x{MARK}\u202e\x9b", f"--no{MARK}\u202e\x9b"]

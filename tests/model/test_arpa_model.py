@@ -46,7 +46,7 @@ def test_tokens_without_a_word_share_what_is_unknown(tmp_path: Path) -> None:
     model = fitted(tmp_path, TEXT, vocabulary)
     assert probs(model) == pytest.approx([1 / 8, 1 / 8, 1 / 12, 1 / 12, 1 / 12, 1 / 2], abs=1e-6)
     assert (model.card.distribution, model.card.smoothed, model.card.adaptive) == (True, True, False)
-    assert any("2 of 6 tokens have no word in the file and share" in note for note in model.card.notes)
+    assert any("2 of 6 tokens ('c', 'd') have no word in the file and share" in note for note in model.card.notes)
     assert model.model is None  # what it knows of c alone cannot be exported
 
 
@@ -70,7 +70,8 @@ def test_a_file_without_unk_gives_zero_and_says_so(tmp_path: Path) -> None:
     assert probs(model) == pytest.approx([1 / 4, 1 / 4, 0, 1 / 2], abs=1e-6)
     assert not model.card.smoothed
     assert model.card.distribution
-    assert any("1 of 4 tokens have no word in the file and have probability zero" in note for note in model.card.notes)
+    said = "1 of 4 tokens ('c') have no word in the file and have probability zero"
+    assert any(said in note for note in model.card.notes)
     scores = model.log_probs(tokens_of([[0, 2]], vocabulary), Silent())
     assert np.isneginf(scores).tolist() == [False, True, False]
 

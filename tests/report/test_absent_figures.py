@@ -67,7 +67,14 @@ def without(record: Record, paths: list[tuple[Any, ...]]) -> Record:
 def record(small_run: Run) -> Record:
     row = net(small_run, passes=[PASSED, MISSED])
     score = small_run.record.rows[0].model_copy(
-        update={"distribution": False, "mean_nats": 1.5, "nats_per_token": None, "behind": None, "model": "score"}
+        update={
+            "distribution": False,
+            "mean_nats": 1.5,
+            "nats_per_token": None,
+            "behind": None,
+            "model": "score",
+            "unknown_share": 0.1,
+        }
     )
     estimates: list[Entropy] = small_run.record.entropy
     return small_run.record.model_copy(

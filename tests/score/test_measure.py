@@ -40,6 +40,7 @@ def test_impossible_tokens_make_it_infinite_and_are_counted() -> None:
     score = measure(np.array([-1.0, -np.inf, -np.inf]), tokens_of([[0, 1]], WORDS))
     assert score.zero_probability_tokens == 2
     assert (score.nats_per_token, score.perplexity, score.bits_per_byte) == (None, None, None)
+    assert score.mean_nats == 1.0  # of the one that it knows
 
 
 def test_what_is_no_distribution_gets_a_mean_but_no_cross_entropy() -> None:

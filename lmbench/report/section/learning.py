@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lmbench.record import Pass, Record, Row
 from lmbench.report import draw
@@ -137,8 +137,7 @@ def _ordered(spec: Spec) -> dict[str, Value]:
 
 def _memory(plain: Row | None, control: Row) -> str:
     """Training loss against test loss, with the order of the text and without."""
-    loss = _training_loss(control)
-    floor = f"{loss['unigram_entropy']:.4f}" if loss else form.NOTHING
+    floor = form.fixed(_of_loss(control, "unigram_entropy"), 4)
     first = (
         f"{plain.model}: training loss {_losses(plain)} nats/token; the same net on tokens in random order: "
         if plain
@@ -148,14 +147,13 @@ def _memory(plain: Row | None, control: Row) -> str:
 
 
 def _losses(row: Row) -> str:
-    loss = _training_loss(row)
-    trained = f"{loss['nats_per_token']:.4f}" if loss else form.NOTHING
-    return f"{trained}, test loss {form.fixed(row.nats_per_token, 4)}"
+    return f"{form.fixed(_of_loss(row, 'nats_per_token'), 4)}, test loss {form.fixed(row.nats_per_token, 4)}"
 
 
-def _training_loss(row: Row) -> dict[str, Any] | None:
-    loss = row.training.get("training_loss")
-    return loss if isinstance(loss, dict) else None
+def _of_loss(row: Row, figure: Literal["unigram_entropy", "nats_per_token"]) -> float | None:
+    """Of the training loss; None where it was not measured, or the net has diverged."""
+    loss: Any = row.training.get("training_loss")
+    return loss.get(figure) if isinstance(loss, dict) else None
 
 
 def _curve(plot: Axes, row: Row, cost: str, colour: str, named: bool) -> None:
