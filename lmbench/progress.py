@@ -21,6 +21,9 @@ class Progress(Protocol):
     def task(self, description: str, total: float | None = None) -> Iterator[Task]:
         """A unit of work of `total` steps; None where the total is not known."""
 
+    def say(self, line: str) -> None:
+        """A line that stays: what should be known before the work is done."""
+
 
 class _SilentTask:
     def advance(self, steps: float = 1) -> None:
@@ -36,3 +39,6 @@ class Silent:
     @contextmanager
     def task(self, description: str, total: float | None = None) -> Iterator[Task]:
         yield _SilentTask()
+
+    def say(self, line: str) -> None:
+        pass

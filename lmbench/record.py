@@ -79,6 +79,7 @@ class Card(_Strict):
     """The protocol: everything about a run that is not a model, and that a figure depends on.
 
     `commit`: of the program, see `lmbench.commit`; null where it is not known, and `commit_note` says why.
+    `notes`: what is to be known of all rows, such as a test text that trains too.
     """
 
     corpus: str
@@ -101,6 +102,7 @@ class Card(_Strict):
     commit: str | None
     machine: dict[str, JsonValue]
     commit_note: str | None = None
+    notes: list[str] = []
 
 
 class Behind(_Strict):

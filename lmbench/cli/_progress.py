@@ -25,7 +25,8 @@ def shown_on(stream: TextIO, quiet: bool) -> Iterator[tuple[Progress, Lines | No
     elif stream.isatty():
         bars = _bars(stream)
         with bars:
-            yield Bars(bars, stream), Lines(stream, bars)
+            lines = Lines(stream, bars)
+            yield Bars(bars, stream, lines.print), lines
     else:
         lines = Lines(stream)
         yield lines, lines
@@ -61,9 +62,10 @@ def _bars(stream: TextIO) -> rich_progress.Progress:
 class Bars:
     """Tasks as bars, gone when they are done."""
 
-    def __init__(self, bars: rich_progress.Progress, stream: TextIO) -> None:
+    def __init__(self, bars: rich_progress.Progress, stream: TextIO, say: Callable[[str], None]) -> None:
         self._bars = bars
         self._stream = stream
+        self.say = say
 
     def _shown(self, text: str) -> str:
         return terminal.shown(text, self._stream)
@@ -103,6 +105,8 @@ class Lines:
             self._bars.console.print(text)
         else:
             terminal.say(text, stream=self._stream)
+
+    say = print
 
     @contextmanager
     def task(self, description: str, total: float | None = None) -> Iterator[Task]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from lmbench.entropy import estimators
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
 from lmbench.pipeline import match
+from lmbench.pipeline.repeats import repeats_of
 from lmbench.pipeline.team import ALONE, Team
 from lmbench.progress import Progress
 from lmbench.record import Card, Split, finite
@@ -146,6 +147,7 @@ class Job:
     estimators: list[Spec]
     cache: Path
     team: Team = ALONE
+    repeats: Mapping[str, str] = field(default_factory=dict)
 
 
 def prepare(plan: Plan, progress: Progress) -> Job:
@@ -172,9 +174,15 @@ def prepare(plan: Plan, progress: Progress) -> Job:
     if plan.protocol == "prequential" and ":" not in fractions:
         fractions += ":end"  # the parts are coded one after the other: in the order of the text
     splits = split(corpus.text, fractions, valid=parts["valid"], test=parts["test"], name=plan.source)
+    repeats = repeats_of(plan, corpus, splits)
+    for line in repeats.values():
+        progress.say(f"note: {line}")
     tokenizer = trained(tokenizer_spec, splits.train, cache, progress)
     train, valid, test = encode_splits(tokenizer, splits, cache, progress)
-    return Job(plan, device, corpus, splits, tokenizer_spec, tokenizer, train, valid, test, chosen, estimates, cache)
+    return Job(
+        plan, device, corpus, splits, tokenizer_spec, tokenizer, train, valid, test, chosen, estimates, cache,
+        repeats=repeats,
+    )  # fmt: skip
 
 
 def split_of(corpus: Corpus, asked: str | None) -> str:
@@ -219,5 +227,6 @@ def card_of(job: Job, command: str | None) -> Card:
         versions=machine.versions(),
         commit=made_of.name,
         commit_note=made_of.note,
+        notes=[*job.repeats.values()],
         machine=finite(machine.machine(job.device)),
     )

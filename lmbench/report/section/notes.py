@@ -51,7 +51,7 @@ def notes_of(record: Record) -> list[str]:
         if entropy.note:
             speakers.setdefault(entropy.note, []).append(entropy.estimator)
     notes = [f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in speakers.items()]
-    return notes + [f"not done: {line}" for line in failures_of(record.failures)]
+    return [*record.card.notes, *notes] + [f"not done: {line}" for line in failures_of(record.failures)]
 
 
 def failures_of(failures: list[Failure]) -> list[str]:
