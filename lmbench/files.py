@@ -236,6 +236,30 @@ def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     return tensor_header(path)[0]
 
 
+_KINDS = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "I16": "<i2", "U8": "u1", "BOOL": "?"}
+
+
+def map_tensors(path: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a safetensors file as arrays of numpy, mapped: without torch, and read only where they are asked.
+
+    Raises ValueError where one is of a type that numpy lacks, or not within the file.
+    """
+    size = size_of(path)
+    shapes = tensor_shapes(path)
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = parse_json(file.read(length))
+    data = np.memmap(path, dtype=np.uint8, mode="r")
+    found = {}
+    for name, shape in shapes.items():
+        kind = np.dtype(_KINDS[field(header[name], "dtype", str)])
+        start, stop = (8 + length + int(at) for at in field(header[name], "data_offsets", list))
+        if not 8 + length <= start <= stop <= size or stop - start != math.prod(shape) * kind.itemsize:
+            raise ValueError(f"{name} is not within the file")
+        found[name] = data[start:stop].view(kind).reshape(shape)
+    return found
+
+
 def read_tensors(path: Path, device: str = "cpu", most: int = SMALL) -> dict[str, Tensor]:
     """The tensors of a safetensors file with a header of up to `most` bytes, mapped. Raises ValueError or
     SafetensorError where it is not whole."""

@@ -6,7 +6,7 @@ form and never obeys it, and no character of it is one that a stream cannot take
 - `visible`: control and format characters as signs, everything else as it is.
 - `plain`: in place of what an encoding lacks, signs of ASCII or `\\u4e09`.
 - `say`: one line in both forms, wherever it goes. `show`: lines that are laid out already.
-- `data`, `write_json`: what another program reads. Exact in a file and in a pipe, visible on a terminal.
+- `data`, `write_json`, `write_bytes`: what another program reads. Exact in a file and in a pipe, visible on a terminal.
 """
 
 from __future__ import annotations
@@ -133,6 +133,13 @@ def data(text: str) -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     show(text)
+
+
+def write_bytes(content: bytes) -> None:
+    """A file that is no text, on standard output, which is no terminal."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
 
 
 def write_json(text: str) -> None:

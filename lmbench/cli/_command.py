@@ -57,17 +57,23 @@ class Command(TyperCommand):
         if _RUN not in names or names[-1] == _RUN or {"-h", "--help"} & set(args):
             return args
         before, rest, _ = self._parsed(ctx, args)
+        many = arguments[-1].nargs == -1  # the last argument takes all that is left
         filled = [before[name] for name in names if isinstance(before.get(name), str)]
-        if rest or len(filled) != len(names) - 1:
+        place, out = names.index(_RUN), Path(before.get("out", RUNS))
+        if many:
+            filled += before.get(names[-1]) or ()
+            left_out = len(filled) == len(names) - 1 or (len(filled) >= len(names) and _is_text(filled[place], out))
+        else:
+            left_out = not rest and len(filled) == len(names) - 1
+        if not left_out:
             return args
-        place = names.index(_RUN)
-        wanted = {**before, **dict(zip(names, _inserted(filled, place), strict=True))}
+        words = _inserted(filled, place)
+        last = [tuple(words[len(names) - 1 :])] if many else words[len(names) - 1 :]
+        wanted = {**before, **dict(zip(names, [*words[: len(names) - 1], *last], strict=True))}
         for at in range(len(args) + 1):
             tried = _inserted(args, at)
             if self._parsed(ctx, tried)[0] == wanted:
-                _check_no_run(
-                    filled[place], Path(before.get("out", RUNS)), [str(each.metavar) for each in arguments[place:]]
-                )
+                _check_no_run(filled[place], out, [str(each.metavar) for each in arguments[place:]])
                 return tried
         return args
 
@@ -83,6 +89,13 @@ class Command(TyperCommand):
 
 def _inserted(words: list[str], place: int) -> list[str]:
     return [*words[:place], _LATEST, *words[place:]]
+
+
+def _is_text(word: str, out: Path) -> bool:
+    """Whether `word`, which stands where RUN may, is no run but a text."""
+    from lmbench.store import names_run
+
+    return (word == "-" or Path(word).exists()) and not names_run(word, out)
 
 
 def _check_no_run(word: str, out: Path, arguments: list[str]) -> None:

@@ -160,6 +160,11 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
         ["run", house.text, "--tokenizer", "word", "--model", "uniform", *ZLIB, "--out", f"{house.home}/x"],
         ["run", house.text, "--model", f"arpa(path='{house.home}/{MARK}')", "--out", f"{house.home}/x"],
     ],
+    "score": lambda house: [
+        ["score", house.run, house.text, "--model", "ngram(order=2)"],
+        ["score", house.run, house.text, "--model", "all", "--per", "word"],
+        ["score", house.run, house.text, "--model", "mixture", "--per", "token"],
+    ],
     "shannon": lambda house: [["shannon", house.run, "--positions", "40", "--contexts", "0,1", "--ranks"]],
     "smoothings": lambda house: [["smoothings"], ["smoothings", "kneser_ney"]],
     "structure": lambda house: [
