@@ -60,10 +60,29 @@ def _columns(curve: dict[str, JsonValue], names: tuple[str, ...]) -> None:
             _numbers(column, known=name != "bits_per_character")
 
 
+class Passage(_Strict):
+    """A passage of a text: how long it is, and its first characters."""
+
+    characters: Count
+    beginning: str
+
+
+class Leakage(_Strict):
+    """What of a part of the text the training text holds word for word.
+
+    `shares`: by a passage's length in characters, the share of the part's characters in passages so long that training
+    holds. `longest`: the longest stretches of passages of 50 characters.
+    """
+
+    shares: dict[str, Figure]
+    longest: list[Passage]
+
+
 class Split(_Strict):
     """One part of the text: `hash` is over its bytes and documents, `tokens_hash` over its ids.
 
-    `words`: what white space separates in it, counted in the test text.
+    `words`: what white space separates in it, counted in the test text. `leakage`: of validation and test text, what
+    the training text holds too; null where that was not looked for.
     """
 
     hash: str
@@ -73,6 +92,7 @@ class Split(_Strict):
     characters: Count
     tokens: Count
     words: Count | None = None
+    leakage: Leakage | None = None
 
 
 class Card(_Strict):
@@ -136,6 +156,8 @@ class Row(_Strict):
     `unknown_share`: of the test tokens, those that are the unknown one, where there is such a one. `word_perplexity`: e
     to the nats by word of the test text, where the tokens lose none of it. What the spelling of unknown words costs is
     in all figures of the test text, and not in `valid_nats_per_token` and `passes`.
+    `unshared_nats_per_token`: over the `unshared_tokens` test tokens outside passages of 50 characters that the training
+    text holds too.
     """
 
     model: str
@@ -172,6 +194,8 @@ class Row(_Strict):
     passes: list[Pass] = []
     unknown_share: Figure | None = None
     word_perplexity: float | None = None
+    unshared_nats_per_token: Figure | None = None
+    unshared_tokens: Count | None = None
 
     @model_validator(mode="after")
     def _drawable(self) -> Self:

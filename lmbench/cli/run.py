@@ -79,6 +79,14 @@ def run(
             rich_help_panel=TEXT,
         ),
     ] = None,
+    deduplicate: Annotated[
+        bool,
+        typer.Option(
+            "--deduplicate",
+            help="Drop from the training text the passages of 50 characters and more that validation or test hold too.",
+            rich_help_panel=TEXT,
+        ),
+    ] = False,
     lines: EachLine = False,
     encoding: Encoding = None,
     errors: DecodingErrors = Errors.STRICT,
@@ -208,7 +216,7 @@ def run(
                 encoding=encoding, errors=errors.value, text_field=text_field, device=device.value, seed=seed,
                 train_seconds=train_seconds, train_tokens=train_tokens, out=out, protocol=protocol.value,
                 blocks=blocks, train_flops=train_flops, match=None if match is None else match.value,
-                shuffle_labels=shuffle_labels,
+                shuffle_labels=shuffle_labels, deduplicate=deduplicate,
             )  # fmt: skip
             done = pipeline.run(plan, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]))
     _show(done, json, notes)

@@ -16,11 +16,11 @@ from lmbench.entropy import estimators
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.invocation import install
 from lmbench.pipeline.estimates import estimates_of, truth_of
-from lmbench.pipeline.job import Job, Plan, card_of, prepare
+from lmbench.pipeline.job import Job, Plan, card_of
 from lmbench.pipeline.opened import demand_plan
 from lmbench.pipeline.prequential import coded
 from lmbench.pipeline.sweep import SWEEP
-from lmbench.pipeline.work import Interrupted
+from lmbench.pipeline.work import Interrupted, ready
 from lmbench.progress import Progress, Silent
 from lmbench.record import Entropy, Failure, Record, comparable, finite
 from lmbench.report.page import write_page
@@ -97,8 +97,8 @@ def entropy_panel(
         demand_plan(run, beside)
         plan = replace(Plan.of(beside.plan), estimators=plan.estimators, device="cpu")
     bare = replace(plan, models=(), match=None, shuffle_labels=False)
-    ready, refused = _usable(bare)
-    job = prepare(ready, progress)
+    usable, refused = _usable(bare)
+    job = ready(usable, progress)
     card = card_of(job, command)
     if run is not None and beside is not None:
         changed = [mismatch.line for mismatch in comparable(beside.card, card)]

@@ -10,11 +10,12 @@ from typing import Any, Literal
 from lmbench import commit, machine, store
 from lmbench.corpus import Corpus, default_cache, open_source
 from lmbench.corpus import manifest as manifests
+from lmbench.corpus.leakage import deduplicated
 from lmbench.corpus.split import Splits, shares_of, split
 from lmbench.entropy import estimators
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
-from lmbench.pipeline import match
+from lmbench.pipeline import leaks, match
 from lmbench.pipeline.repeats import repeats_of
 from lmbench.pipeline.team import ALONE, Team
 from lmbench.progress import Progress
@@ -50,7 +51,7 @@ class Plan:
     `cache` None: $LMBENCH_CACHE, or the user's cache folder. `protocol` prequential: models and estimators code the
     whole text, each of `blocks` blocks (None: at every doubling) with what was learnt before it. `match` gives nets the
     fit time or the stored bytes of the n-gram of lowest validation loss; `shuffle_labels` adds to each net the same net
-    trained on tokens in random order.
+    trained on tokens in random order. `deduplicate` drops from the training text what validation or test hold.
     """
 
     source: str = "python-help"
@@ -75,6 +76,7 @@ class Plan:
     cache: Path | str | None = None
     protocol: Literal["static", "prequential"] = "static"
     blocks: int | None = None
+    deduplicate: bool = False
 
     def specs(self) -> tuple[Spec, list[Spec], list[Spec]]:
         """The tokenizer, the models and the estimators, each once, checked against the registries.
@@ -95,6 +97,8 @@ class Plan:
             estimators.check(spec)
         if self.blocks is not None and (self.protocol != "prequential" or self.blocks < 1):
             raise UsageError("--blocks must be 1 or more, and belongs to --protocol prequential")
+        if self.deduplicate and self.protocol == "prequential":
+            raise UsageError("--deduplicate does not go with --protocol prequential, which codes the whole text")
         if not chosen and not estimates:
             raise UsageError("there is nothing to do: no --model and no --estimator")
         match.check(self, chosen)
@@ -148,6 +152,7 @@ class Job:
     cache: Path
     team: Team = ALONE
     repeats: Mapping[str, str] = field(default_factory=dict)
+    leaks: leaks.Leaks = leaks.NONE
 
 
 def prepare(plan: Plan, progress: Progress) -> Job:
@@ -174,6 +179,9 @@ def prepare(plan: Plan, progress: Progress) -> Job:
     if plan.protocol == "prequential" and ":" not in fractions:
         fractions += ":end"  # the parts are coded one after the other: in the order of the text
     splits = split(corpus.text, fractions, valid=parts["valid"], test=parts["test"], name=plan.source)
+    if plan.deduplicate:
+        with progress.task("dropping what validation and test hold"):
+            splits = deduplicated(splits, plan.source)
     repeats = repeats_of(plan, corpus, splits)
     for line in repeats.values():
         progress.say(f"note: {line}")
@@ -204,6 +212,7 @@ def card_of(job: Job, command: str | None) -> Card:
             bytes=text.bytes,
             characters=text.characters,
             tokens=len(tokens),
+            leakage=job.leaks.of.get(name),
         )
 
     vocabulary, made_of = job.test.vocabulary, commit.of_package()

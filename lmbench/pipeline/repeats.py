@@ -22,7 +22,7 @@ def repeats_of(plan: Plan, corpus: Corpus, splits: Splits) -> dict[str, str]:
     """
     found = {}
     for name in ("valid", "test"):
-        path, part = getattr(plan, name), getattr(splits, name)
+        path, part = None if plan.deduplicate else getattr(plan, name), getattr(splits, name)
         if path is not None and holds(plan.source, path):
             what = "lies in SOURCE" if not holds(path, plan.source) else "is SOURCE itself"
         elif path is not None and part.hash == corpus.text.hash:

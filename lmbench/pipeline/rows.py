@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from lmbench.model._components import link_folder
 from lmbench.model.base import Model, ModelCard
 from lmbench.pipeline.fits import FIT, Fit, RunFits, of_counts
 from lmbench.pipeline.job import Job
+from lmbench.pipeline.leaks import Leaks
 from lmbench.pipeline.match import matched, trains
 from lmbench.pipeline.passing import VALID
 from lmbench.pipeline.sharing import FITTED, account, costs_of_parts
@@ -121,7 +123,18 @@ def _described(job: Job, spec: Spec, folder: Path, ready: Ready, scored: Scored)
         notes=[*ready.notes, *_said(card, score)],
         valid_nats_per_token=scored.valid_nats_per_token,
         control=card.control,
+        **_unshared(score, scored.log_probs, job.leaks),
     )
+
+
+def _unshared(score: Score, log_probs: NDArray[np.float64], leaks: Leaks) -> dict[str, Any]:
+    """The cross-entropy of what the training text does not hold; None where the row has none, or nothing is left."""
+    if leaks.outside is None:
+        return {}
+    count = int(leaks.outside.sum())
+    has = score.nats_per_token is not None and count > 0
+    mean = -float(log_probs[leaks.outside].sum()) / count if has else None
+    return {"unshared_nats_per_token": mean, "unshared_tokens": count}
 
 
 def _said(card: ModelCard, score: Score) -> list[str]:

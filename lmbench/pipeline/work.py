@@ -16,13 +16,14 @@ from lmbench.errors import LmbenchError
 from lmbench.pipeline.estimates import estimates_of, truth_of
 from lmbench.pipeline.fits import CHECKPOINTS, FITS, RunFits
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
+from lmbench.pipeline.leaks import leaks_of
 from lmbench.pipeline.opened import PLAN, demand_plan
 from lmbench.pipeline.passing import with_passes
 from lmbench.pipeline.prequential import code_length_of, coded, coded_models
 from lmbench.pipeline.rows import row_of
 from lmbench.pipeline.sharing import with_shared
 from lmbench.pipeline.sweep import size_sweeps
-from lmbench.pipeline.team import Team, leading
+from lmbench.pipeline.team import ALONE, Team, leading
 from lmbench.progress import Progress, Silent
 from lmbench.record import Behind, Entropy, Failure, Record, Row, comparable, finite
 from lmbench.report.page import write_page
@@ -57,7 +58,7 @@ def run(plan: Plan, progress: Progress | None = None, on_row: OnRow | None = Non
 
 
 def _run(plan: Plan, progress: Progress, on_row: OnRow | None, command: str | None, team: Team) -> Run:
-    job = replace(prepare(plan, progress), team=team)
+    job = ready(plan, progress, team)
     card = card_of(job, command)
     content = json.dumps([plan.as_json(), card.train.hash, card.valid.hash, card.test.hash])
     started = store.now()
@@ -84,6 +85,14 @@ def _run(plan: Plan, progress: Progress, on_row: OnRow | None, command: str | No
     return _work(job, Run(folder, record), progress, on_row)
 
 
+def ready(plan: Plan, progress: Progress, team: Team = ALONE) -> Job:
+    """The job of `plan`, with what its training text holds of the text held out, which is said where it matters."""
+    job = replace(prepare(plan, progress), team=team)
+    if plan.protocol == "prequential":  # what comes later is meant to be known from before
+        return job
+    return replace(job, leaks=leaks_of(job.splits, job.test, progress))
+
+
 def resume(
     folder: Path, progress: Progress | None = None, on_row: OnRow | None = None, device: str | None = None
 ) -> Run:
@@ -103,7 +112,7 @@ def _resume(folder: Path, progress: Progress, on_row: OnRow | None, device: str 
         return Run(folder, record)
     demand_plan(folder, record)
     plan = Plan.of(record.plan)
-    job = replace(prepare(replace(plan, device=device or record.card.device), progress), team=team)
+    job = ready(replace(plan, device=device or record.card.device), progress, team)
     now, then = card_of(job, None), record.card
     changed = [mismatch.line for mismatch in comparable(then, now)]
     if changed or now.test.tokens_hash != then.test.tokens_hash:

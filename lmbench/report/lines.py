@@ -106,8 +106,11 @@ class Column:
         return all(cell == form.NOTHING for cell in self.cells)
 
 
-def columns_of(lines: list[Line]) -> list[Column]:
-    """Every column that has something in it, in the order in which they are shown."""
+def columns_of(lines: list[Line], leaks: bool = False) -> list[Column]:
+    """Every column that has something in it, in the order in which they are shown.
+
+    `leaks`: whether the training text holds so much of the test text that it matters.
+    """
     rows = [line.row for line in lines]
 
     def of_rows(show: object) -> list[str]:
@@ -131,6 +134,12 @@ def columns_of(lines: list[Line]) -> list[Column]:
             2,
             "per byte of text, whatever the tokens",
             [form.fixed(line.bits_per_byte, 3) for line in lines],
+        ),
+        Column(
+            "unshared",
+            6,
+            "nats/token outside passages of 50 characters and more that training holds",
+            of_rows(lambda row: form.fixed(row.unshared_nats_per_token, 4)) if leaks else [form.NOTHING] * len(lines),
         ),
         Column("unknown", 2, "share of the test tokens whose text is lost", of_rows(_unknown)),
         Column("perplexity", 10, "e to the nats/token", of_rows(lambda row: form.perplexity(row.perplexity))),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmbench.record import Record, Split
 from lmbench.report import format as form
+from lmbench.report import leakage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,6 +54,7 @@ def card_lines(record: Record) -> list[tuple[str, str]]:
         ("train", _part(card.train)),
         ("valid", _part(card.valid)),
         ("test", _part(card.test)),
+        ("leakage", leakage.of_parts(record)),
         ("tokenizer", f"{tokenizer}; vocabulary {card.vocabulary_hash[:12]}"),
         ("boundary", card.boundary),
         ("context", _contexts(record)),

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from lmbench.record import Record
+from lmbench.report.leakage import matters
 from lmbench.report.lines import Column, columns_of, lines_of
 from lmbench.report.section.base import breakable
 
@@ -35,7 +36,7 @@ class ComparisonTable:
         lines = lines_of(record)
         if not lines:
             return None
-        columns = columns_of(lines)
+        columns = columns_of(lines, matters(record.card.test.leakage))
         headings = [
             Heading(column.header, "word" if column.header == "kind" else "figure", column.rank, column.about)
             for column in columns
@@ -49,7 +50,7 @@ class ComparisonTable:
         lines = lines_of(record)
         if not lines:
             return None
-        known = columns_of(lines)
+        known = columns_of(lines, matters(record.card.test.leakage))
         columns = [column.page or (column.header, column.cells) for column in known]
         head = "".join(f"<th>{escape(header)}</th>" for header, _ in columns)
         body = []
