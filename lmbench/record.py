@@ -210,7 +210,11 @@ class Row(_Strict):
 
 
 class Entropy(_Strict):
-    """One estimate of the entropy rate of the source."""
+    """One estimate of the entropy rate of the source.
+
+    `repeats`: the share of the text in passages of 100 characters that it holds in two places or more, where they pull
+    the estimate down; null where they do not, or were not looked for.
+    """
 
     estimator: str
     kind: Literal["upper bound", "estimate", "lower bound", "true rate"]
@@ -221,6 +225,7 @@ class Entropy(_Strict):
     seconds: Figure
     note: str
     curve: dict[str, JsonValue]
+    repeats: Figure | None = None
 
     @model_validator(mode="after")
     def _drawable(self) -> Self:

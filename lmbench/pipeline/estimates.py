@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lmbench.corpus import Corpus
+from lmbench.corpus.leakage import repeated
 from lmbench.entropy import estimators
 from lmbench.entropy._coverage import warning
 from lmbench.entropy._words import words_of
@@ -11,17 +12,41 @@ from lmbench.pipeline.job import Job
 from lmbench.pipeline.prequential import whole
 from lmbench.progress import Progress
 from lmbench.record import Entropy, finite
+from lmbench.report.leakage import MATTERS
 from lmbench.spec import Spec
 from lmbench.tokenizer._cache import encode_splits, trained
 from lmbench.tokens import Tokens
+
+_REPEAT = 100  # characters of a passage
+_kept: dict[str, float] = {}  # of the text that was looked at last
 
 
 def estimates_of(job: Job, spec: Spec, progress: Progress) -> list[Entropy]:
     estimator: Estimator = estimators.make(spec)
     train, test = texts_in(job, estimator.unit, progress)
     found = [_entropy(estimate, estimator.unit) for estimate in estimator.estimate(train, test, progress)]
+    if any(entropy.kind == "estimate" for entropy in found):
+        share = _repeats(job)
+        if share >= MATTERS:
+            found = [_pulled_down(entropy, share) if entropy.kind == "estimate" else entropy for entropy in found]
     doubt = warning(spec)
     return [_doubted(entropy, doubt) if doubt and entropy.ci95_bits_per_character else entropy for entropy in found]
+
+
+def _repeats(job: Job) -> float:
+    """The share of the text, as estimators read it, in passages of 100 characters that it holds twice."""
+    parts = [job.splits.train, job.splits.test]
+    if job.plan.protocol == "prequential":
+        parts.insert(1, job.splits.valid)
+    key = "/".join(part.hash for part in parts)
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = repeated(parts, _REPEAT)
+    return _kept[key]
+
+
+def _pulled_down(entropy: Entropy, share: float) -> Entropy:
+    return entropy.model_copy(update={"repeats": share})
 
 
 def _doubted(entropy: Entropy, doubt: str) -> Entropy:

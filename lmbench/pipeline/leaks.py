@@ -46,7 +46,7 @@ def leaks_of(splits: Splits, test: Tokens, progress: Progress) -> Leaks:
     for_card = {name: _for_card(found) for name, found in zip(held, known, strict=True)}
     for name, found in for_card.items():
         if matters(found):
-            progress.say(f"of {name} text {in_words(found, 1)}; --deduplicate drops them from the training text")
+            progress.say(f"of {name} text {in_words(found, 1)}; run --deduplicate drops them from it")
     return Leaks(for_card, ~inside(test, splits.test, known[-1].marks))
 
 

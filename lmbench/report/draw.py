@@ -21,6 +21,7 @@ COLOURS = {
     "adaptive model": "#2c9aa0",
     "upper bound": "#c05621",
     "estimate": "#6b46c1",
+    "estimate, repeats": "#9aa3b2",
     "lower bound": "#97266d",
     "true rate": "#2f855a",
 }
@@ -29,6 +30,7 @@ MARKERS = {
     "adaptive model": "s",
     "upper bound": "<",
     "estimate": "D",
+    "estimate, repeats": "D",
     "lower bound": ">",
     "true rate": "*",
 }

@@ -11,6 +11,8 @@ from lmbench.score.interval import ONE_DOCUMENT
 
 CONTROL = "control"
 LIMIT = "limit of size"
+REPEATS = "estimate, repeats"  # that passages which the text holds twice pull down
+_APART = {REPEATS: 1, CONTROL: 2}  # kinds that stand behind all others
 
 Bounds = tuple[float, float]
 
@@ -33,16 +35,17 @@ class Line:
 def lines_of(record: Record) -> list[Line]:
     """Every row and every estimate, by bits per byte; where the tokenizer loses text by nats per token first.
 
-    What has neither stands last, and controls behind all that is compared.
+    What has neither stands last; behind all that is compared stand estimates that repeated passages pull down, and then
+    controls.
     """
     test = record.card.test
     found = [_of_row(row, test) for row in record.rows] + [_of_estimate(each, test) for each in record.entropy]
 
-    def order(line: Line) -> tuple[bool, float, float]:
+    def order(line: Line) -> tuple[int, float, float]:
         per_byte = math.inf if line.bits_per_byte is None else line.bits_per_byte
         per_token = math.inf if line.nats_per_token is None else line.nats_per_token
-        control = line.kind == CONTROL
-        return (control, per_byte, per_token) if record.card.lossless else (control, per_token, per_byte)
+        apart = _APART.get(line.kind, 0)
+        return (apart, per_byte, per_token) if record.card.lossless else (apart, per_token, per_byte)
 
     return sorted(found, key=order)
 
@@ -69,10 +72,10 @@ def _of_estimate(entropy: Entropy, test: Split) -> Line:
     bounds, scale = entropy.ci95_bits_per_character, _characters_per_byte(entropy, test)
     low, high = (None, None) if bounds is None or scale is None else (bounds[0] * scale, bounds[1] * scale)
     nats = entropy.bits_per_token * math.log(2) if entropy.bits_per_token is not None else None
+    kind = LIMIT if entropy.curve.get("of") == "parameters" else entropy.kind  # a law of model size, not of the source
     return Line(
-        name=entropy.estimator,
-        # a law of model size, not of the source
-        kind=LIMIT if entropy.curve.get("of") == "parameters" else entropy.kind,
+        name=entropy.estimator if entropy.repeats is None else f"{entropy.estimator}, {entropy.repeats:.0%} repeats",
+        kind=kind if entropy.repeats is None else REPEATS,
         nats_per_token=nats,
         bits_per_character=entropy.bits_per_character,
         bits_per_byte=entropy.bits_per_byte,

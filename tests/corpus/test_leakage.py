@@ -33,10 +33,11 @@ def marked(documents: list[str], others: list[str], length: int) -> list[bool]:
     return found
 
 
-@settings(max_examples=150)
-@given(DOCUMENTS, DOCUMENTS, st.integers(1, 5), st.booleans(), st.sampled_from([2, 7, 1 << 22]))
+@pytest.mark.parametrize("batch", [2, 7, 1 << 22])
+@settings(max_examples=50)
+@given(DOCUMENTS, DOCUMENTS, st.integers(1, 5), st.booleans())
 def test_shared_characters_are_those_that_a_search_finds(
-    train: list[str], test: list[str], length: int, lines: bool, batch: int
+    batch: int, train: list[str], test: list[str], length: int, lines: bool
 ) -> None:
     expected = marked(as_read(test, lines), as_read(train, lines), length)
     with pytest.MonkeyPatch.context() as patch:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lmbench.record import Record, Shannon
 from lmbench.report import draw
 from lmbench.report import format as form
-from lmbench.report.lines import CONTROL, LIMIT, Line, lines_of
+from lmbench.report.lines import CONTROL, LIMIT, REPEATS, Line, lines_of
 from lmbench.report.published import PUBLISHED, Published, looks_english
 from lmbench.report.section.base import breakable
 
@@ -24,12 +24,13 @@ _GROUPS = {
     "true rate": "the truth",
     "lower bound": "Shannon’s lower bound, by models: it is one where guesses are ideal",
     "estimate": "estimates of the rate, or of F_n",
+    REPEATS: "estimates that passages which the text holds twice pull down",
     LIMIT: "models of a size without bound, extrapolated",
     "model": "cross-entropy of models",
     "adaptive model": "cross-entropy of adaptive models",
     "upper bound": "upper bounds: code lengths, Shannon’s game",
 }
-_NO_BOUNDS = ("estimate", "lower bound", "true rate", LIMIT, CONTROL)
+_NO_BOUNDS = ("estimate", "lower bound", "true rate", LIMIT, CONTROL, REPEATS)
 _RANKS = "ranks of "  # so begins the name of a bound from Shannon's game
 _LONGEST = 44  # characters of a name
 _HUMAN = "#718096"
@@ -170,7 +171,11 @@ def panel_lines(record: Record) -> list[Line]:
             bounds = (interval[0] * per_character, interval[1] * per_character) if interval else None
             name = f"{_RANKS}{game.model}, {point.context} known"
             lines.append(Line(name, kind, None, bits * per_character, bits * per_byte, low, high, bounds))
-    return sorted(lines, key=lambda line: math.inf if line.bits_per_byte is None else line.bits_per_byte)
+
+    def order(line: Line) -> tuple[bool, float]:
+        return line.kind == REPEATS, math.inf if line.bits_per_byte is None else line.bits_per_byte
+
+    return sorted(lines, key=order)
 
 
 def _cross_entropy(game: Shannon) -> float:
