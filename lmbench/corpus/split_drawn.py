@@ -13,8 +13,8 @@ FEWEST = 10  # documents in a part: with fewer, one of them would decide what th
 _HASH = np.dtype("S16")
 # Of the keys b"lmbench 1\n" to b"lmbench 39\n", which were tried, one for which validation and test of the default text
 # (python-help of CPython 3.11.2, 3.11.7, 3.12.1 and 3.13.0) differ by less than 0.05 nats/token for a 5-gram;
-# docs/split.md says how it was searched for. Nothing else was looked at: no comparison of models, and no other text. The
-# standard deviation of that difference over keys is about 0.1.
+# docs/split.md says how it was searched for. Nothing else was looked at: no comparison of models, and no other text.
+# The standard deviation of that difference over keys is about 0.1.
 _KEY = b"lmbench 39\n"
 
 
