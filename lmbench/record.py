@@ -156,8 +156,8 @@ class Row(_Strict):
     `unknown_share`: of the test tokens, those that are the unknown one, where there is such a one. `word_perplexity`: e
     to the nats by word of the test text, where the tokens lose none of it. What the spelling of unknown words costs is
     in all figures of the test text, and not in `valid_nats_per_token` and `passes`.
-    `unshared_nats_per_token`: over the `unshared_tokens` test tokens outside passages of 50 characters that the training
-    text holds too.
+    `unshared_nats_per_token`: over the `unshared_tokens` test tokens outside passages of 50 characters that
+    the training text holds too.
     """
 
     model: str
