@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,9 +31,11 @@ class Leaks:
 NONE = Leaks()
 
 
-def leaks_of(splits: Splits, test: Tokens, progress: Progress) -> Leaks:
-    """Count them, and say so in a line where they matter. Where validation text trains in the end, passages of the test
-    that it holds count too."""
+def leaks_of(splits: Splits, test: Tokens, told: Collection[str], progress: Progress) -> Leaks:
+    """Count them, and say so in a line where they matter, of parts that were not `told` of already.
+
+    Where validation text trains in the end, passages of the test that it holds count too.
+    """
     held = {"valid": splits.valid, "test": splits.test}
     with progress.task("passages that training holds"):
         if splits.refit:
@@ -45,8 +47,8 @@ def leaks_of(splits: Splits, test: Tokens, progress: Progress) -> Leaks:
             known = leakage([splits.train], [*held.values()])
     for_card = {name: _for_card(found) for name, found in zip(held, known, strict=True)}
     for name, found in for_card.items():
-        if matters(found):
-            progress.say(f"of {name} text {in_words(found, 1)}; run --deduplicate drops them from it")
+        if matters(found) and name not in told:
+            progress.say(f"note: of the {name} text {in_words(found, 1)}; run --deduplicate drops them from it")
     return Leaks(for_card, ~inside(test, splits.test, known[-1].marks))
 
 

@@ -90,7 +90,7 @@ def ready(plan: Plan, progress: Progress, team: Team = ALONE) -> Job:
     job = replace(prepare(plan, progress), team=team)
     if plan.protocol == "prequential":  # what comes later is meant to be known from before
         return job
-    return replace(job, leaks=leaks_of(job.splits, job.test, progress))
+    return replace(job, leaks=leaks_of(job.splits, job.test, job.repeats, progress))
 
 
 def resume(
