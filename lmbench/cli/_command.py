@@ -1,15 +1,18 @@
-"""A command as all of lmbench's are: what click leaves open is settled here, once for every command."""
+"""The command line before a command begins: what click leaves open is settled here, once for every command."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from lmbench import terminal
+from lmbench.cli._guard import stopped
 from lmbench.errors import UsageError
 from lmbench.invocation import RUNS, command
 
@@ -29,7 +32,7 @@ class Command(TyperCommand):
             self._check_once(ctx, given)
             rest = super().parse_args(ctx, list(given))
         except UsageError as error:
-            raise _refused(error) from error
+            raise stopped(error) from error
         except Exception as error:
             if not hasattr(error, "option_name"):  # NoSuchOption, of click or of the copy that typer may carry
                 raise
@@ -38,7 +41,7 @@ class Command(TyperCommand):
                 raise
             words: list[str | Path] = [Path(word) if word == named else word for word in given]
             line = f"{named} is taken for an option; for the file of that name: {command(self.name or '', *words)}"
-            raise _refused(UsageError(line)) from error
+            raise stopped(UsageError(line)) from error
         return rest
 
     def _parsed(self, ctx: Any, args: list[str]) -> tuple[dict[str, Any], list[Any], list[Any]]:
@@ -110,7 +113,43 @@ def _check_no_run(word: str, out: Path, arguments: list[str]) -> None:
     raise UsageError(f"{line}; where {word!r} is the {following}, write a RUN before it, such as {_LATEST}")
 
 
-def _refused(error: UsageError) -> typer.Exit:
-    """`error` said in one line, as the guard says those of commands that have begun."""
-    terminal.say(f"error: {error}", err=True)
-    return typer.Exit(error.exit_code)
+class Commands(TyperGroup):
+    """All commands: streams that take every character, and errors whose words, which came from the command line, are
+    shown and never obeyed."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        terminal.prepare()
+        words = kwargs.get("args") or (args[0] if args else None) or sys.argv[1:]
+        unread = next((word for word in words if not is_text(word)), None)
+        if unread is not None:  # it could be put into no record
+            encoding = sys.getfilesystemencoding()
+            error = UsageError(f"{unread} on the command line is not text in {encoding}; rename the file")
+            raise SystemExit(stopped(error).exit_code)
+        return super().main(*args, **kwargs)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _visible_errors():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _visible_errors():
+            return super().invoke(ctx)
+
+
+def is_text(word: str) -> bool:
+    """Whether it has no bytes that the encoding of names could not read."""
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@contextmanager
+def _visible_errors() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if hasattr(error, "format_message") and isinstance(getattr(error, "message", None), str):
+            error.message = terminal.visible(error.message)  # type: ignore[attr-defined]
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import traceback
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -36,16 +37,21 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             line = explain(error)
             if debug or line is None:
                 raise
-            terminal.say(f"error: {line}", err=True)
-            for below in error.shown if isinstance(error, LmbenchError) else ():
-                terminal.say(below, err=True)
-            raise typer.Exit(error.exit_code if isinstance(error, LmbenchError) else 1) from error
+            raise stopped(error, line) from error
 
     signature = inspect.signature(command, eval_str=True)
     wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[*signature.parameters.values(), _DEBUG]
     )
     return wrapper
+
+
+def stopped(error: BaseException, line: str | None = None) -> typer.Exit:
+    """Say `error`, or `line` in its place, on standard error; with what it returns the program ends."""
+    terminal.say(f"error: {line or error}", err=True)
+    for below in error.shown if isinstance(error, LmbenchError) else ():
+        terminal.say(below, err=True)
+    return typer.Exit(error.exit_code if isinstance(error, LmbenchError) else 1)
 
 
 def explain(error: BaseException) -> str | None:
@@ -61,3 +67,8 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, Exception) and (isinstance(error, OSError) or disk_full(error)):
         return reason(error)
     return None
+
+
+def say_traceback() -> None:
+    """The traceback of the exception at hand, which may quote text from outside."""
+    terminal.say_lines(traceback.format_exc().rstrip(), err=True)

@@ -40,7 +40,7 @@ SplitRule = Annotated[
     str | None,
     typer.Option(
         "--split",
-        metavar="A/B/C\\[:RULE]",
+        metavar="A/B/C[:RULE]",
         help="Train/valid/test in per cent, or train/test, and how they are taken, see lmbench run. "
         "[dim]\\[the corpus's own, or 90/5/5][/]",
         rich_help_panel=TEXT,

@@ -127,8 +127,9 @@ def _places(found: Concordance, console: Screen) -> Any:
         phrase, left = console.shown(flat(item.phrase)), console.shown(flat(item.left))
         # a space that belongs to the phrase's first token is shown before it, so that the words stand in one column
         phrase, left = phrase.lstrip(), left + phrase[: len(phrase) - len(phrase.lstrip())]
-        phrase, left = fitted(phrase, room), fitted(left.rstrip(), room, from_end=True)
+        left = left.rstrip() + " " * left.endswith(" ")  # there is no space where the phrase begins inside a word
+        phrase, left = fitted(phrase, room), fitted(left, room + 1, from_end=True)
         right = fitted(console.shown(flat(item.right)), max(0, room - cell_len(phrase)))
-        blanks = " " * (margin - cell_len(label)) + label + " " * (1 + room - cell_len(left))
-        lines.append(pieces((blanks, "dim"), (left, ""), (" ", ""), (phrase, "bold"), (right, "")))
+        blanks = " " * (margin - cell_len(label)) + label + " " * (2 + room - cell_len(left))
+        lines.append(pieces((blanks, "dim"), (left, ""), (phrase, "bold"), (right, "")))
     return group(*lines)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import pkgutil
+import sys
 from types import ModuleType
 from typing import Annotated
 
@@ -12,9 +14,8 @@ import typer
 
 import lmbench.cli
 from lmbench import terminal
-from lmbench.cli._command import Command
-from lmbench.cli._commands import Commands, say_traceback
-from lmbench.cli._guard import guarded
+from lmbench.cli._command import Command, Commands, is_text
+from lmbench.cli._guard import guarded, say_traceback
 
 PANELS = ("Run", "Look at a run", "List what there is")
 
@@ -72,8 +73,19 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _read_names_as_utf8() -> None:
+    """Begin anew in Python's UTF-8 mode where names are read as ASCII, or a word of the command line is none in the
+    locale's encoding: names of files are UTF-8 nearly everywhere, whatever the locale says. The streams keep theirs."""
+    readable = sys.getfilesystemencoding() != "ascii" and all(map(is_text, sys.argv))
+    if readable or sys.flags.utf8_mode or not sys.executable:
+        return
+    environment = {"PYTHONIOENCODING": sys.stdout.encoding, **os.environ}
+    os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environment)
+
+
 def main() -> None:
     """The entry point of the `lmbench` script."""
+    _read_names_as_utf8()
     try:
         make_app()()
     except Exception:

@@ -71,7 +71,7 @@ def run(
     split: Annotated[
         str | None,
         typer.Option(
-            metavar="A/B/C\\[:RULE]",
+            metavar="A/B/C[:RULE]",
             help="Train/valid/test in per cent, or train/test, where counts are taken anew on train and valid. "
             "RULE: documents draws whole ones by the hash of their content, spans takes pieces from all over the text, "
             "end cuts off its end. Without one: end for train/test, else documents where there are enough, else spans. "

@@ -168,6 +168,26 @@ def test_ctrl_c_in_the_middle_of_training_keeps_and_resumes(tmp_path: Path) -> N
     assert not (folder / "checkpoints").exists()
 
 
+def test_names_are_utf_8_where_the_locale_is_ascii(tmp_path: Path) -> None:
+    (tmp_path / "三四郎").mkdir()
+    text(tmp_path / "三四郎" / "一.txt", "the queen said off with his head " * 40)
+    names = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(Path.cwd())}
+    names.pop("PYTHONIOENCODING", None)
+
+    def started(*words: str | bytes) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run([*LMBENCH, *words], cwd=tmp_path, env=names, capture_output=True, check=False, timeout=60)
+
+    done = started("run", "三四郎", *QUICK, "-q")
+    assert done.returncode == 0, done.stderr
+    assert rb"corpus     \u4e09\u56db\u90ce" in done.stdout
+    [folder] = (tmp_path / "results").iterdir()
+    assert "三四郎" in folder.name
+    assert store.read_record(folder).plan["source"] == str(tmp_path / "三四郎")
+    done = started("report", b"\xff")
+    assert done.returncode == 2
+    assert done.stderr == b"error: \\xff on the command line is not text in utf-8; rename the file\n"
+
+
 def test_two_runs_at_once_have_a_folder_each(tmp_path: Path) -> None:
     source = text(tmp_path / "a.txt", "the queen said off with his head " * 400)
     command = [*LMBENCH, "run", str(source), *QUICK, "-q"]

@@ -50,6 +50,14 @@ def test_wide_characters_take_two_columns() -> None:
     assert fitted("abc", 0, from_end=True) == fitted("abc", 0) == ""
 
 
+def test_no_space_is_put_into_a_word_that_an_example_begins_in(run: Path, small_text: Path) -> None:
+    done = lmbench("count", run, "ueen", "--examples", "4", "--top", "0", "-q")
+    examples = [line for line in done.stdout.splitlines() if re.match(r" *document \d+, token ", line)]
+    assert len(examples) == 4
+    columns = [{cell_len(line[: found.start()]) for found in re.finditer(" queen", line)} for line in examples]
+    assert set.intersection(*columns)
+
+
 def test_count_as_json(run: Path) -> None:
     found = json.loads(lmbench("count", run, "the queen", "--json", "-q").stdout)
     assert found["count"] == found["followed"] > 0
