@@ -92,7 +92,7 @@ def study(trials: int) -> None:
     cases += [(count, 30_000, "unequal", 0.0, 0.5) for count in (2, 8, 30)]
     for case in cases:
         rng = np.random.default_rng(sum(map(ord, repr(case))))
-        held = {name: 0 for name in METHODS}
+        held = dict.fromkeys(METHODS, 0)
         halves: dict[str, list[float]] = {name: [] for name in METHODS}
         for _ in range(trials):
             values, text, truth = drawn(rng, *case)

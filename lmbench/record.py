@@ -145,6 +145,14 @@ class Pass(_Strict):
     flops: float | None
 
 
+class SeedScore(_Strict):
+    """One training of several: its seed and its figures on the test text."""
+
+    seed: Count
+    nats_per_token: Figure | None
+    bits_per_byte: Figure | None
+
+
 class Row(_Strict):
     """One model on the test text. A figure that is not defined is null, and `notes` says why.
 
@@ -196,6 +204,7 @@ class Row(_Strict):
     word_perplexity: float | None = None
     unshared_nats_per_token: Figure | None = None
     unshared_tokens: Count | None = None
+    seeds: list[SeedScore] = []
 
     @model_validator(mode="after")
     def _drawable(self) -> Self:

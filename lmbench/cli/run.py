@@ -151,6 +151,15 @@ def run(
             rich_help_panel=_BUDGET,
         ),
     ] = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="How often each net is trained, with seeds from --seed on: its row is their mean, and its interval "
+            "is for texts and seeds. N-grams are fitted once.",
+            rich_help_panel=_BUDGET,
+        ),
+    ] = 1,
     shuffle_labels: Annotated[
         bool,
         typer.Option(
@@ -216,7 +225,7 @@ def run(
                 encoding=encoding, errors=errors.value, text_field=text_field, device=device.value, seed=seed,
                 train_seconds=train_seconds, train_tokens=train_tokens, out=out, protocol=protocol.value,
                 blocks=blocks, train_flops=train_flops, match=None if match is None else match.value,
-                shuffle_labels=shuffle_labels, deduplicate=deduplicate,
+                shuffle_labels=shuffle_labels, deduplicate=deduplicate, seeds=seeds,
             )  # fmt: skip
             done = pipeline.run(plan, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]))
     _show(done, json, notes)

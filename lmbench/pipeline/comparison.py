@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
@@ -115,8 +115,16 @@ def _summed(found: Sequence[Contestant], unit: Unit | None) -> list[Sums]:
     if unit == "token" and own_tokens:
         raise UsageError("a model has tokens of its own: compare it with --unit byte")
     if unit == "byte" or (unit is None and (differing or own_tokens)):
-        return by_byte([(each.log_probs, each.tokens) for each in found])
-    return by_token([each.log_probs for each in found], found[0].tokens)
+        sums = by_byte([(each.log_probs, each.tokens) for each in found])
+        return [replace(one, trainings=trainings_of(each.row, "byte")) for one, each in zip(sums, found, strict=True)]
+    sums = by_token([each.log_probs for each in found], found[0].tokens)
+    return [replace(one, trainings=trainings_of(each.row, "token")) for one, each in zip(sums, found, strict=True)]
+
+
+def trainings_of(row: Row, unit: Unit) -> dict[int, float]:
+    """{seed: loss per `unit`} of a net that was trained several times."""
+    values = {each.seed: each.bits_per_byte if unit == "byte" else each.nats_per_token for each in row.seeds}
+    return {seed: value for seed, value in values.items() if value is not None}
 
 
 def demand_same_text(found: Sequence[Contestant], unit: Unit | None) -> bool:

@@ -52,6 +52,7 @@ class Plan:
     whole text, each of `blocks` blocks (None: at every doubling) with what was learnt before it. `match` gives nets the
     fit time or the stored bytes of the n-gram of lowest validation loss; `shuffle_labels` adds to each net the same net
     trained on tokens in random order. `deduplicate` drops from the training text what validation or test hold.
+    `seeds`: how often each net is trained, with seeds from `seed` on.
     """
 
     source: str = "python-help"
@@ -77,6 +78,7 @@ class Plan:
     protocol: Literal["static", "prequential"] = "static"
     blocks: int | None = None
     deduplicate: bool = False
+    seeds: int = 1
 
     def specs(self) -> tuple[Spec, list[Spec], list[Spec]]:
         """The tokenizer, the models and the estimators, each once, checked against the registries.
@@ -99,6 +101,8 @@ class Plan:
             raise UsageError("--blocks must be 1 or more, and belongs to --protocol prequential")
         if self.deduplicate and self.protocol == "prequential":
             raise UsageError("--deduplicate does not go with --protocol prequential, which codes the whole text")
+        if self.seeds < 1 or (self.seeds > 1 and self.protocol != "static"):
+            raise UsageError("--seeds must be 1 or more, and belongs to --protocol static")
         if not chosen and not estimates:
             raise UsageError("there is nothing to do: no --model and no --estimator")
         match.check(self, chosen)

@@ -7,7 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from lmbench.pipeline.job import Job
 from lmbench.pipeline.leaks import Leaks
 from lmbench.pipeline.match import matched, trains
 from lmbench.pipeline.passing import VALID
+from lmbench.pipeline.seeds import other_log_probs, scores_of
 from lmbench.pipeline.sharing import FITTED, account, costs_of_parts
 from lmbench.progress import Progress, Silent
 from lmbench.record import Row, finite
@@ -39,6 +40,7 @@ class Ready:
     fit: Fit
     bytes_on_disk: int
     notes: list[str]
+    runtime: Runtime
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,14 @@ class Scored:
 def row_of(job: Job, fits: RunFits, spec: Spec, progress: Progress, rows: Sequence[Row]) -> Row:
     """Fit, score, describe. `rows` are those that are done."""
     ready = fit_stage(job, fits, spec, progress, rows)
-    return _described(job, spec, fits.folder, ready, score_stage(job, ready, progress))
+    scored = score_stage(job, ready, progress)
+    others = other_log_probs(job, fits, spec, ready.runtime, progress)
+    if not others:
+        return _described(job, spec, fits.folder, ready, scored)
+    each = [scored.log_probs, *others]
+    mean = replace(scored, log_probs=np.mean(each, axis=0))
+    store.write_array(ready.home / "log_probs.npy", mean.log_probs)
+    return _described(job, spec, fits.folder, ready, mean, each)
 
 
 def fit_stage(job: Job, fits: RunFits, spec: Spec, progress: Progress, rows: Sequence[Row]) -> Ready:
@@ -81,7 +90,7 @@ def fit_stage(job: Job, fits: RunFits, spec: Spec, progress: Progress, rows: Seq
     content = {"model": str(spec), "bytes_on_disk": size, "fit_seconds": found.fit.seconds, **found.fit.json()}
     (part / FIT).write_text(json.dumps(content, indent=2), encoding="utf-8")
     part.rename(home)
-    return Ready(found.model, home, found.fit, size, notes)
+    return Ready(found.model, home, found.fit, size, notes, runtime)
 
 
 def score_stage(job: Job, ready: Ready, progress: Progress) -> Scored:
@@ -94,11 +103,14 @@ def score_stage(job: Job, ready: Ready, progress: Progress) -> Scored:
     return Scored(log_probs, seconds, memory.bytes, _validated(job, ready.model, ready.home))
 
 
-def _described(job: Job, spec: Spec, folder: Path, ready: Ready, scored: Scored) -> Row:
+def _described(
+    job: Job, spec: Spec, folder: Path, ready: Ready, scored: Scored, trainings: list[NDArray[np.float64]] | None = None
+) -> Row:
+    """`trainings`: [n] log-probabilities of each, where there were several and `scored` has their mean."""
     card: ModelCard = ready.model.card
     score = measure(
         scored.log_probs, job.test, distribution=card.distribution, own_tokens=card.own_tokens,
-        words=job.splits.test.words,
+        words=job.splits.test.words, trainings=[-float(each.sum()) for each in trainings or ()],
     )  # fmt: skip
     peaks = [peak for peak in (ready.fit.peak_memory_bytes, scored.peak_memory_bytes) if peak is not None]
     return Row(
@@ -124,6 +136,7 @@ def _described(job: Job, spec: Spec, folder: Path, ready: Ready, scored: Scored)
         valid_nats_per_token=scored.valid_nats_per_token,
         control=card.control,
         **_unshared(score, scored.log_probs, job.leaks),
+        seeds=scores_of(job, spec, trainings, card.own_tokens) if trainings else [],
     )
 
 

@@ -13,6 +13,7 @@ from lmbench import invocation, machine, store
 from lmbench.corpus.agreed import agree
 from lmbench.disk import naming
 from lmbench.errors import LmbenchError
+from lmbench.pipeline.comparison import trainings_of
 from lmbench.pipeline.estimates import estimates_of, truth_of
 from lmbench.pipeline.fits import CHECKPOINTS, FITS, RunFits
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
@@ -27,7 +28,7 @@ from lmbench.pipeline.team import ALONE, Team, leading
 from lmbench.progress import Progress, Silent
 from lmbench.record import Behind, Entropy, Failure, Record, Row, comparable, finite
 from lmbench.report.page import write_page
-from lmbench.score.paired import paired_difference
+from lmbench.score.paired import by_token
 from lmbench.spec import Spec
 
 
@@ -201,11 +202,14 @@ def _compared(job: Job, record: Record, folder: Path) -> Record:
     if len(rows) < 2:
         return record
     best = min(rows, key=lambda row: row.nats_per_token or 0.0)
-    reference = store.read_log_probs(folder, best)
+    sums = {
+        row.model: replace(one, trainings=trainings_of(row, "token"))
+        for row, one in zip(rows, by_token([store.read_log_probs(folder, row) for row in rows], job.test), strict=True)
+    }
     behind: dict[str, Behind] = {}
     for row in rows:
         if row is not best:
-            found = paired_difference(store.read_log_probs(folder, row), reference, job.test)
+            found = sums[row.model].minus(sums[best.model])
             behind[row.model] = Behind(best=best.model, nats_per_token=found.value, ci95=found.interval)
     return record.model_copy(
         update={"rows": [row.model_copy(update={"behind": behind.get(row.model)}) for row in record.rows]}

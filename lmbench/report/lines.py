@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import stdev
 
 from lmbench.record import Entropy, Record, Row, Split
 from lmbench.report import format as form
@@ -131,6 +132,7 @@ def columns_of(lines: list[Line], leaks: bool = False) -> list[Column]:
             ("95 % interval", of_rows(lambda row: form.interval(row.ci95_nats_per_token, 4))),
         ),
         Column("behind best", 11, "nats/token above the best model, ± 95 % paired", of_rows(_behind)),
+        Column("seeds", 4, "trainings, and the standard deviation of their nats/token", of_rows(_seeds)),
         Column("bits/char", 9, "per character", [form.fixed(line.bits_per_character, 3) for line in lines]),
         Column(
             "bits/byte",
@@ -184,6 +186,12 @@ def _behind(row: Row) -> str:
     if row.behind is None:
         return form.NOTHING
     return form.signed(row.behind.nats_per_token, row.behind.ci95)
+
+
+def _seeds(row: Row) -> str:
+    """`3, ± 0.0123`."""
+    values = [each.nats_per_token for each in row.seeds if each.nats_per_token is not None]
+    return f"{len(values)}, ± {stdev(values):.4f}" if len(values) > 1 else form.NOTHING
 
 
 def _size(row: Row) -> str:

@@ -90,6 +90,13 @@ class Estimate:
         return float(stdtrit(self.freedom, quantile)) * self.error
 
 
+def seeded(estimate: Estimate, values: Floats) -> Estimate:
+    """With what trainings differ by: [S] the same ratio for each of the seeds of which `estimate` is the mean."""
+    if len(values) < 2:
+        return estimate
+    return estimate.and_from(float(values.var(ddof=1)) / len(values), len(values) - 1.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """A text cut into pieces, none of which lies in two documents.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmbench.errors import LmbenchError
 from lmbench.score.bootstrap import Interval
-from lmbench.score.interval import layout_of
+from lmbench.score.interval import layout_of, seeded
 from lmbench.tokens import Tokens
 
 BITS = 1 / math.log(2)  # bits in a nat
@@ -60,6 +61,7 @@ def measure(
     distribution: bool = True,
     own_tokens: bool = False,
     words: int | None = None,
+    trainings: Sequence[float] = (),
 ) -> Score:
     """The Score of `log_probs` [n] in nats, one for each of `tokens`.
 
@@ -67,7 +69,9 @@ def measure(
     and per byte divide the same sum by the length of the text the tokens stand for, and are
     None where the tokens lose text; so is the perplexity by word, of which the text has `words`
     (`str.split()`). Of a model with tokens of its own (`own_tokens`) these figures are all there is:
-    none per token. Raises LmbenchError where the array is not one of
+    none per token. `trainings`: nats that each training lost on the text, of a model that was trained several times, of
+    whose log-probabilities these are the mean; the intervals then hold what trainings differ by. Raises LmbenchError
+    where the array is not one of
     log-probabilities: wrong length, NaN, +inf, or above zero for a distribution.
 
     Worked example: two tokens of probability 1/2 and 1/8 that stand for 4 bytes have
@@ -88,7 +92,11 @@ def measure(
     per_token = total / len(tokens)
     lossless = tokens.lossless and tokens.bytes > 0
     lengths = tokens.byte_lengths if lossless else None
-    bits = None if lengths is None else layout.estimate(sums * BITS, layout.sums(lengths)).interval
+    by_token = seeded(layout.estimate(sums, layout.sums(np.ones(len(tokens)))), np.array(trainings) / len(tokens))
+    bits = None
+    if lengths is not None:
+        found = layout.estimate(sums * BITS, layout.sums(lengths))
+        bits = seeded(found, np.array(trainings) * BITS / tokens.bytes).interval
     score = Score(
         tokens=len(tokens),
         nats_per_token=per_token,
@@ -96,7 +104,7 @@ def measure(
         bits_per_character=total * BITS / tokens.characters if lossless else None,
         bits_per_byte=total * BITS / tokens.bytes if lossless else None,
         perplexity=_perplexity(per_token),
-        ci95_nats_per_token=layout.estimate(sums, layout.sums(np.ones(len(tokens)))).interval,
+        ci95_nats_per_token=by_token.interval,
         ci95_bits_per_byte=bits,
         blocks=layout.blocks,
         unknown_share=share,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.errors import LmbenchError
 from lmbench.score.bootstrap import Interval
-from lmbench.score.interval import Estimate, Floats, Layout, layout_of
+from lmbench.score.interval import Estimate, Floats, Layout, layout_of, seeded
 from lmbench.score.measure import BITS
 from lmbench.tokens import Tokens
 
@@ -46,18 +46,28 @@ class Difference:
 class Sums:
     """Losses of one model of one text, summed over the pieces of a layout.
 
-    `losses`: [A] nats or bits; `sizes`: [A] tokens or bytes, the same for all models of the text.
+    `losses`: [A] nats or bits; `sizes`: [A] tokens or bytes, the same for all models of the text. `trainings`: {seed:
+    loss per unit} of a model that was trained several times, of which `losses` are the mean.
     """
 
     layout: Layout
     losses: Floats
     sizes: Floats
     unit: str
+    trainings: dict[int, float] = field(default_factory=dict)
 
     def minus(self, other: Sums) -> Difference:
-        """How much more this model loses per unit of text than `other`, on the same pieces."""
+        """How much more this model loses per unit of text than `other`, on the same pieces.
+
+        Trainings with the same seeds are paired too: one model may be a part of the other.
+        """
         losses = self.losses - other.losses
         found = self.layout.estimate(losses, self.sizes)
+        if self.trainings.keys() == other.trainings.keys():
+            found = seeded(found, np.array([loss - other.trainings[seed] for seed, loss in self.trainings.items()]))
+        else:
+            for each in (self, other):
+                found = seeded(found, np.array(list(each.trainings.values())))
         return described(found, self.unit, float(np.mean(self.layout.shares(losses) < 0)))
 
 
