@@ -32,8 +32,8 @@ class Leakage:
     """What of a held-out text the training text holds word for word.
 
     `shares`: by length, the share of the characters in passages so long that training holds. `longest`: (characters,
-    beginning) of the stretches of the text that consist of the shortest such passages, the longest first; of white
-    space one blank is shown. `marks`: [characters], which stand in the shortest such passages.
+    beginning) of the stretches of the text that consist of the shortest such passages, the longest first, those that
+    begin alike once; of white space one blank is shown. `marks`: [characters], which stand in the shortest such ones.
     """
 
     shares: dict[int, float]
@@ -227,8 +227,9 @@ def _stretches(marks: Marks, begins: Ints | None = None) -> Ints:
 def _longest(text: Text, marks: Marks, most: int) -> list[tuple[int, str]]:
     ends = np.cumsum(text.document_characters)
     found = _stretches(marks, None if text.lines else ends)
-    found = found[np.argsort(found[:, 0] - found[:, 1], kind="stable")[:most]]
-    return [(stop - start, _beginning(text, ends, start, stop)) for start, stop in found.tolist()]
+    found = found[np.argsort(found[:, 0] - found[:, 1], kind="stable")[: 10 * most]]
+    each = {_beginning(text, ends, start, stop): stop - start for start, stop in found[::-1].tolist()}
+    return sorted(((length, beginning) for beginning, length in each.items()), key=lambda one: -one[0])[:most]
 
 
 def _beginning(text: Text, ends: Ints, start: int, stop: int) -> str:

@@ -46,9 +46,9 @@ def leaks_of(splits: Splits, test: Tokens, told: Collection[str], progress: Prog
         else:
             known = leakage([splits.train], [*held.values()])
     for_card = {name: _for_card(found) for name, found in zip(held, known, strict=True)}
-    for name, found in for_card.items():
-        if matters(found) and name not in told:
-            progress.say(f"note: of the {name} text {in_words(found, 1)}; run --deduplicate drops them from it")
+    aloud = [f"{name} {in_words(found, 1)}" for name, found in for_card.items() if matters(found) and name not in told]
+    if aloud:
+        progress.say(f"note: the training text holds of {' and '.join(aloud)}; run --deduplicate drops them from it")
     return Leaks(for_card, ~inside(test, splits.test, known[-1].marks))
 
 

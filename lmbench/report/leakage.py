@@ -13,15 +13,15 @@ def matters(found: Leakage | None) -> bool:
 
 
 def in_words(found: Leakage, most: int = 3) -> str:
-    """`29.0% in passages of 50+, 11.0% in passages of 100+ characters that training holds (the longest: ...)`."""
-    if not any(found.shares.values()):
-        return f"nothing in passages of {min(found.shares, key=int, default='0')}+ characters that training holds"
-    shares = ", ".join(f"{share:.1%} in passages of {length}+" for length, share in found.shares.items())
+    """`29.0% in passages of 50, 11.0% of 100 characters and more (the longest: ...)`, behind the name of the part."""
+    shares = [f"{share:.1%} in passages of {length}" for length, share in found.shares.items()]
     named = "; ".join(f"{each.characters:,} from {each.beginning!r}" for each in found.longest[:most])
-    return f"{shares} characters that training holds" + (f" (the longest: {named})" if named else "")
+    said = f"{', '.join(shares)} characters and more"
+    return said + (f" (the longest: {named})" if named else "")
 
 
 def of_parts(record: Record) -> str:
     """That of validation and of test text; empty where it was not looked for."""
     parts = [(name, part.leakage) for name, part in (("valid", record.card.valid), ("test", record.card.test))]
-    return "; ".join(f"of {name} {in_words(found)}" for name, found in parts if found is not None)
+    said = "; ".join(f"{name} {in_words(found)}" for name, found in parts if found is not None)
+    return f"the training text holds of {said}" if said else ""

@@ -54,11 +54,11 @@ def test_it_is_said_before_the_work_and_on_card_and_page(files: dict[str, Path],
         "--model", "ngram(order=3)", "--model", "uniform", "--estimator", "none", "--out", tmp_path,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
-    lines = [line for line in done.stderr.splitlines() if "training holds" in line]
+    lines = [line for line in done.stderr.splitlines() if "training text holds" in line]
     assert len(lines) == 1
-    assert lines[0].startswith("note: of the test text ")
-    assert lines[0].index("in passages of 50+") < lines[0].index("It was the best of times")
-    assert done.stderr.index("of the test text") < done.stderr.index("ngram(order=3)")
+    assert lines[0].startswith("note: the training text holds of test ")
+    assert lines[0].index("in passages of 50,") < lines[0].index("It was the best of times")
+    assert done.stderr.index("holds of test") < done.stderr.index("ngram(order=3)")
     assert "unshared" in done.stdout
     [folder] = tmp_path.iterdir()
     page = (folder / "report.html").read_text(encoding="utf-8")
