@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
+import typer.testing
 from typer.testing import CliRunner, Result
 
 from lmbench.cli.main import make_app
 
 APP = make_app()
+typer.testing._get_command = cache(typer.testing._get_command)  # else the commands are made anew for each call
 
 
 def lmbench(*arguments: str | Path, stdin: str | None = None) -> Result:

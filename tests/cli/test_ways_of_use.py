@@ -18,6 +18,7 @@ from typer.main import get_command
 
 import lmbench as lmbench_
 from lmbench import store
+from lmbench.corpus.builtin.hmm import Hmm
 from lmbench.entropy.lz78 import Lz78
 from lmbench.invocation import command, install, python, requirement
 from lmbench.pipeline import Run
@@ -57,8 +58,9 @@ def test_run_may_be_left_out_of_every_command_that_has_it(small_run: Run, tmp_pa
     text = tmp_path / "some.txt"
     text.write_text("the queen said", encoding="utf-8")
     arguments: dict[str, tuple[str | Path, ...]] = {
-        "compare": ("uniform", "ngram(order=3)"), "count": ("the queen", "--top", "1"), "export": ("arpa", "order=3"),
-        "generate": ("--tokens", "3"), "overlap": ("--top", "1", text), "report": (), "shannon": ("--positions", "9"),
+        "count": ("the queen", "--top", "1"), "export": ("arpa", "order=3"), "generate": ("--tokens", "3"),
+        "overlap": ("--top", "1", text), "report": (), "shannon": ("--positions", "5", "--contexts", "0"),
+        "score": (text, "--model", "uniform", "--format", "tsv"),
     }  # fmt: skip
     having = {
         name: parameter.required
@@ -84,7 +86,7 @@ def test_run_may_be_left_out_of_every_command_that_has_it(small_run: Run, tmp_pa
 def test_a_run_alone_is_not_taken_for_what_comes_after_it(small_run: Run, tmp_path: Path) -> None:
     out = ("--out", small_run.folder.parent)
     arguments: dict[str, tuple[list[str], list[str], str]] = {
-        "count": ([], [], "TEXT"), "overlap": ([], [], "FILE"), "compare": ([], ["best"], "MODEL"),
+        "count": ([], [], "TEXT"), "overlap": ([], [], "FILE"), "score": ([], [], "FILE..."),
         "export": (["arpa"], [str(tmp_path / "x.arpa")], "FILE"),
     }  # fmt: skip
     for name, (before, after, missing) in arguments.items():
@@ -225,6 +227,7 @@ def test_ctrl_c_after_an_export_or_a_measurement(
 def test_a_calibration_that_was_stopped_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     estimate = Lz78.estimate
+    monkeypatch.setattr(Hmm, "entropy_rate", lambda _: (1.0, 0.1))  # takes its time
 
     def third(self: Any, *rest: Any) -> Any:
         calls.append(1)
