@@ -267,16 +267,20 @@ class Tokens:
 
     def content(self) -> str:
         """The text, document after document with their ends; exact where the tokens are `lossless`."""
-        tokens, spelled = self.vocabulary.tokens, self.spelled
-        if spelled is None:
+        if self.spelled is None:
             return self.vocabulary.decode(self.ids).decode("utf-8", errors="replace")
+        return "".join(self.texts())
+
+    def texts(self) -> list[str]:
+        """[n] the text of each token with the white space before it; only where that is spelled."""
+        if self.spelled is None:
+            raise ValueError("the text of single tokens is kept only where it is spelled")
+        tokens, spelled, unknown = self.vocabulary.tokens, self.spelled, self.vocabulary.unknown
         words = iter([spelled.words[index][0] for index in spelled.unknown.tolist()])
-        unknown = self.vocabulary.unknown
-        pieces = (
+        return [
             spelled.spaces[gap][0] + (next(words) if index == unknown else tokens[index].decode("utf-8"))
             for index, gap in zip(self.ids.tolist(), spelled.gaps.tolist(), strict=True)
-        )
-        return "".join(pieces)
+        ]
 
     def document(self, index: int) -> Ids:
         """The ids of one document, its end token included."""

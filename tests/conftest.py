@@ -34,6 +34,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         os.environ["LMBENCH_CACHE"] = before
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _pages_without_delay() -> Iterator[None]:
+    """Models of the many runs of the tests are not asked about passages; the tests of pages ask them."""
+    from lmbench.pipeline import pages
+
+    before, pages.AT_THE_END = pages.AT_THE_END, 0.0
+    yield
+    pages.AT_THE_END = before
+
+
 @pytest.fixture(scope="session")
 def small_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """About 6,000 characters of made-up words, Japanese among them, in one file."""

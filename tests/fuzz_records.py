@@ -317,7 +317,8 @@ def commands_for(folder: Path, file: Path, rows: list[tuple[str, str]], rng: np.
     other = rows[0][0] if model != rows[0][0] else rows[1][0]
     out, cpu = str(folder.parent / "out"), ["--device", "cpu"]
     every = {
-        "report": [run_], "report --json": ["report", run_, "--json"], "report --html": ["report", run_, "--html"],
+        "report": [run_], "report --json": ["report", run_, "--json"],
+        "report --html": ["report", run_, "--html", f"{out}.html"],
         "compare": [run_, model, other],
         "generate": [run_, "--model", model, "--tokens", "5", "--prompt", "the", *cpu],
         "count": [run_, "queen", "--quiet"], "overlap": [run_, str(folder.parent / "text.txt"), "--quiet"],

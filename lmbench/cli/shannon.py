@@ -59,8 +59,8 @@ def shannon(
     from lmbench import store
     from lmbench.cli._progress import shown_on
     from lmbench.machine import resolve_device
+    from lmbench.pipeline.pages import run_page
     from lmbench.pipeline.shannon import english_share_of, guesses_tokens, play, same_tokens
-    from lmbench.report.page import write_page
     from lmbench.report.published import SHARE
 
     folder = store.find_run(run, out)
@@ -96,7 +96,7 @@ def shannon(
     card = record.card.model_copy(update={"corpus_card": facts})
     record = record.model_copy(update={"card": card, "shannon": [*kept, *made]})
     _keep(folder, record)
-    write_page(folder, record)
+    run_page(folder)
     if stopped is not None:
         raise KeyboardInterrupt(f"interrupted; {len(made)} of {len(rows)} games are kept in {folder}") from stopped
     if json:

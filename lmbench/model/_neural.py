@@ -52,7 +52,7 @@ LARGE_BATCH = {"cpu": 2_048, "cuda": 65_536}  # in place of BATCH, for a text th
 LARGE_TEXT = 10_000_000
 CARD_BYTES = 8_000  # what is stored beside the weights: options, and the learning curve
 TRAINING_LOSS = {"cpu": 32_768, "cuda": 262_144}  # training tokens that the loss on them is measured on
-BLOCK = 64  # places that a recurrent net reads at once when asked for the next token
+BLOCK = 64  # places that a recurrent net reads at once when asked for the next token, and that have all logits at once
 _LARGEST = 1e9  # of a weight that is read
 SHARED = frozenset(field.name for field in fields(Training))
 
@@ -218,6 +218,15 @@ class Neural(OfNet[Net]):
     def states(self, tokens: Tokens) -> Iterator[tuple[int, Tensor]]:
         """The vector from which each of `tokens` is predicted: (offset, [m, C]), one stretch after the other."""
         return hidden_states(self.net, tokens, self.stride, self.runtime.device)
+
+    def stretches(self, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
+        """[m, V] nats: what is predicted at each of `tokens`, from windows moved as in scoring."""
+        for _, hidden in self.states(tokens):
+            for part in torch.split(hidden, BLOCK):
+                with scoring(self.net):
+                    logits = self.net.logits(part).double()
+                    found: NDArray[np.float64] = (logits - logits.logsumexp(1, keepdim=True)).cpu().numpy()
+                yield found
 
     def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[q, V] nats, given windows [q, N] out of the middle of documents, their last `row` tokens at most (a net

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
@@ -137,6 +138,25 @@ def next_log_probs(model: Model, history: Context, context: Context) -> NDArray[
     if isinstance(model, Remembering):
         return model.next_log_probs_after(history, context)
     return model.next_log_probs(context)
+
+
+@runtime_checkable
+class Stretched(Protocol):
+    """A model that reads a stretch of text at once and then knows what it predicted at every place of it."""
+
+    def stretches(self, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
+        """[m, V] nats, one array after the other: what was predicted at each of the tokens, from the first on."""
+
+
+def distributions(model: Model, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
+    """[m, V] nats, one array after the other: what the model predicts at each of `tokens`, which begin a text; by
+    `Stretched` where the model has it, and else one token at a time."""
+    if isinstance(model, Stretched):
+        yield from model.stretches(tokens)
+        return
+    for start, end in zip(tokens.documents.tolist(), tokens.ends.tolist(), strict=True):
+        for place in range(start, end):
+            yield next_log_probs(model, tokens.ids[:start], tokens.ids[start:place])[None]
 
 
 @runtime_checkable

@@ -19,6 +19,7 @@ from lmbench.pipeline.fits import CHECKPOINTS, FITS, RunFits
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
 from lmbench.pipeline.leaks import leaks_of
 from lmbench.pipeline.opened import PLAN, demand_plan
+from lmbench.pipeline.pages import run_page
 from lmbench.pipeline.passing import with_passes
 from lmbench.pipeline.prequential import code_length_of, coded, coded_models
 from lmbench.pipeline.rows import row_of
@@ -27,7 +28,6 @@ from lmbench.pipeline.sweep import size_sweeps
 from lmbench.pipeline.team import ALONE, Team, leading
 from lmbench.progress import Progress, Silent
 from lmbench.record import Behind, Entropy, Failure, Record, Row, comparable, finite
-from lmbench.report.page import write_page
 from lmbench.score.paired import by_token
 from lmbench.spec import Spec
 
@@ -147,7 +147,7 @@ def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
         if not record.failures:  # what was learnt before a failure is gone on with
             for name in (CHECKPOINTS, FITS):
                 shutil.rmtree(folder / name, ignore_errors=True)
-        write_page(folder, record)
+        run_page(folder)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"interrupted; {_kept(job, record, folder)}") from stop
     except Exception as error:

@@ -6,6 +6,7 @@ import io
 import math
 import re
 import warnings
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ FAINT = "#d5d9e0"
 MUTED = "#9aa3b2"
 COLOURS = {
     "model": "#2b6cb0",
-    "adaptive model": "#2c9aa0",
+    "adaptive model": "#1f7a80",
     "upper bound": "#c05621",
     "estimate": "#6b46c1",
     "estimate, repeats": "#9aa3b2",
@@ -38,7 +39,12 @@ _EAST_ASIAN = (
     "Noto Sans CJK JP", "Noto Sans JP", "Hiragino Sans", "Yu Gothic", "MS Gothic", "IPAexGothic", "IPAPGothic",
     "TakaoPGothic", "VL PGothic", "Source Han Sans JP", "Apple SD Gothic Neo", "Malgun Gothic",
 )  # fmt: skip
-CYCLE = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#97266d", "#718096")
+DARK = {
+    INK: "#e4e8ef", FAINT: "#3a4250", MUTED: "#8b95a7", "#2b6cb0": "#63b3ed", "#1f7a80": "#4fd1c5",
+    "#c05621": "#f6ad55", "#6b46c1": "#b794f4", "#97266d": "#f687b3", "#2f855a": "#68d391", "#5f6b7d": "#a0aec0",
+    "#ffffff": "#15181e",
+}  # fmt: skip  # what each colour of a figure is on a dark page
+CYCLE = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#97266d", "#5f6b7d")
 
 
 def axes(width: float, height: float) -> tuple[Figure, Axes]:
@@ -114,8 +120,10 @@ def _with_fonts(figure: Figure) -> None:
             text.set_fontfamily(["DejaVu Sans", other])
 
 
-def svg(figure: Figure, prefix: str) -> str:
-    """The figure as an `<svg>` element whose text is text; ids start with `prefix`, so that several fit on a page."""
+def svg(figure: Figure, prefix: str, label: str = "") -> str:
+    """The figure as an `<svg>` element whose text is text, called `label` to those who cannot see it; ids start with
+    `prefix`, so that several fit on a page. It has no style of its own, which the policy of a page would refuse: looks
+    are attributes, and colours are variables of the page where that has them in a light and in a dark form."""
     import matplotlib
 
     _with_fonts(figure)
@@ -125,8 +133,33 @@ def svg(figure: Figure, prefix: str) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
-    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", text)
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<[^>]+>", lambda tag: _plain_tag(tag[0], prefix), text)
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(label or prefix)}"', 1)
+
+
+def _plain_tag(tag: str, prefix: str) -> str:
+    """A tag with its ids prefixed and its style as attributes."""
+    tag = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{prefix}-", tag)
+    return re.sub(r' ?style="([^"]*)"', lambda style: _attributes(style[1]), tag)
+
+
+def _attributes(style: str) -> str:
+    """`fill: #1f2430; font: 9px 'DejaVu Sans'` as attributes; a font keeps its size, weight and slant, for the page has
+    its own family."""
+    found = ""
+    for part in style.split(";"):
+        name, _, value = (each.strip() for each in part.partition(":"))
+        if name == "font":
+            size, weight, slant = (
+                re.search(form, value) for form in (r"([\d.]+)px", r"\b([1-9]00)\b", r"\b(italic)\b")
+            )
+            for key, match in (("font-size", size), ("font-weight", weight), ("font-style", slant)):
+                found += f' {key}="{match[1]}"' if match else ""
+        elif name and not name.startswith("-"):
+            colour = f"var(--c-{value[1:]}, {value})" if value in DARK else value
+            found += f' {name}="{colour}"'
+    return found
 
 
 def png(figure: Figure, title: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import stdev
 
@@ -104,6 +105,7 @@ class Column:
     about: str
     cells: list[str]
     page: tuple[str, list[str]] | None = None  # another header and other cells where there is room
+    values: list[float | None] | None = None  # by which a page sorts the cells; None: by their text
 
     @property
     def empty(self) -> bool:
@@ -121,41 +123,105 @@ def columns_of(lines: list[Line], leaks: bool = False) -> list[Column]:
         assert callable(show)
         return [form.NOTHING if row is None else show(row) for row in rows]
 
+    def numbers(of: Callable[[Row], float | None]) -> list[float | None]:
+        return [None if row is None else of(row) for row in rows]
+
     columns = [
         Column("kind", 3, "", [_kind(line) for line in lines]),
-        Column("nats/token", 1, "cross-entropy of the test text, lower is better", [_nats(line) for line in lines]),
+        Column(
+            "nats/token",
+            1,
+            "cross-entropy of the test text, lower is better",
+            [_nats(line) for line in lines],
+            values=[line.nats_per_token for line in lines],
+        ),
         Column(
             "± 95 %",
             4,
             "half its interval" + (", for this document alone" if _one_document(rows) else ""),
             of_rows(lambda row: form.half_width(row.ci95_nats_per_token, 4)),
             ("95 % interval", of_rows(lambda row: form.interval(row.ci95_nats_per_token, 4))),
+            numbers(lambda row: _span(row.ci95_nats_per_token)),
         ),
-        Column("behind best", 11, "nats/token above the best model, ± 95 % paired", of_rows(_behind)),
+        Column(
+            "behind best",
+            11,
+            "nats/token above the best model, ± 95 % paired",
+            of_rows(_behind),
+            values=numbers(lambda row: None if row.behind is None else row.behind.nats_per_token),
+        ),
         Column("seeds", 4, "trainings, and the standard deviation of their nats/token", of_rows(_seeds)),
-        Column("bits/char", 9, "per character", [form.fixed(line.bits_per_character, 3) for line in lines]),
+        Column(
+            "bits/char",
+            9,
+            "per character",
+            [form.fixed(line.bits_per_character, 3) for line in lines],
+            values=[line.bits_per_character for line in lines],
+        ),
         Column(
             "bits/byte",
             2,
             "per byte of text, whatever the tokens",
             [form.fixed(line.bits_per_byte, 3) for line in lines],
+            values=[line.bits_per_byte for line in lines],
         ),
         Column(
             "unshared",
             6,
             "nats/token outside passages of 50 characters and more that training holds",
             of_rows(lambda row: form.fixed(row.unshared_nats_per_token, 4)) if leaks else [form.NOTHING] * len(lines),
+            values=numbers(lambda row: row.unshared_nats_per_token),
         ),
-        Column("unknown", 2, "share of the test tokens whose text is lost", of_rows(_unknown)),
-        Column("perplexity", 10, "e to the nats/token", of_rows(lambda row: form.perplexity(row.perplexity))),
         Column(
-            "per word", 13, "e to the nats/word of the text", of_rows(lambda row: form.perplexity(row.word_perplexity))
+            "unknown",
+            2,
+            "share of the test tokens whose text is lost",
+            of_rows(_unknown),
+            values=numbers(lambda row: row.unknown_share),
         ),
-        Column("size", 5, "n-grams stored or parameters", of_rows(_size)),
-        Column("on disk", 8, "the fitted model", of_rows(lambda row: form.size(row.bytes_on_disk))),
-        Column("fit", 6, "time to count or to train", of_rows(lambda row: form.seconds(row.fit_seconds))),
-        Column("tokens/s", 7, "in scoring", of_rows(lambda row: form.rate(row.tokens, row.score_seconds))),
-        Column("memory", 12, "the most held at once", of_rows(lambda row: form.size(row.peak_memory_bytes))),
+        Column(
+            "perplexity",
+            10,
+            "e to the nats/token",
+            of_rows(lambda row: form.perplexity(row.perplexity)),
+            values=numbers(lambda row: row.perplexity),
+        ),
+        Column(
+            "per word",
+            13,
+            "e to the nats/word of the text",
+            of_rows(lambda row: form.perplexity(row.word_perplexity)),
+            values=numbers(lambda row: row.word_perplexity),
+        ),
+        Column("size", 5, "n-grams stored or parameters", of_rows(_size), values=numbers(_entries)),
+        Column(
+            "on disk",
+            8,
+            "the fitted model",
+            of_rows(lambda row: form.size(row.bytes_on_disk)),
+            values=numbers(lambda row: row.bytes_on_disk),
+        ),
+        Column(
+            "fit",
+            6,
+            "time to count or to train",
+            of_rows(lambda row: form.seconds(row.fit_seconds)),
+            values=numbers(lambda row: row.fit_seconds),
+        ),
+        Column(
+            "tokens/s",
+            7,
+            "in scoring",
+            of_rows(lambda row: form.rate(row.tokens, row.score_seconds)),
+            values=numbers(lambda row: row.tokens / row.score_seconds if row.score_seconds > 0 else None),
+        ),
+        Column(
+            "memory",
+            12,
+            "the most held at once",
+            of_rows(lambda row: form.size(row.peak_memory_bytes)),
+            values=numbers(lambda row: row.peak_memory_bytes),
+        ),
     ]
     return [column for column in columns if not column.empty]
 
@@ -192,6 +258,18 @@ def _seeds(row: Row) -> str:
     """`3, ± 0.0123`."""
     values = [each.nats_per_token for each in row.seeds if each.nats_per_token is not None]
     return f"{len(values)}, ± {stdev(values):.4f}" if len(values) > 1 else form.NOTHING
+
+
+def _span(interval: Bounds | None) -> float | None:
+    return None if interval is None else interval[1] - interval[0]
+
+
+def _entries(row: Row) -> float | None:
+    return (
+        None
+        if row.parameters is None and row.stored_ngrams is None
+        else (row.parameters or 0) + (row.stored_ngrams or 0)
+    )
 
 
 def _size(row: Row) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 from lmbench.record import Shannon
+from lmbench.report.section.base import table_html
 
 _APART = 5  # guesses that have a line of their own
 
@@ -61,15 +61,9 @@ def rank_html(item: Shannon) -> str:
     lines = rank_lines(item)
     if not lines:
         return ""
-    head = "".join(f"<th>{escape(header)}</th>" for header in _header(item))
-    body = "".join(
-        f"<tr><td>{escape(label)}</td>" + "".join(f"<td>{share}</td>" for share in shares) + "</tr>"
-        for label, shares in lines
-    )
-    return (
-        "<details><summary>at which guess tokens were found, in per cent, by tokens known</summary>"
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>'
-    )
+    caption = "at which guess tokens were found, in per cent, by tokens known"
+    rows = [[label, *(str(share) for share in shares)] for label, shares in lines]
+    return f"<details><summary>{caption}</summary>{table_html(caption, _header(item), rows)}</details>"
 
 
 def _header(item: Shannon) -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from lmbench.report import draw
 from lmbench.report import format as form
-from lmbench.report.page import document
+from lmbench.report.document import document
+from lmbench.report.section.base import scrolling, table_html
 from lmbench.structure.dependence import Curve
 from lmbench.structure.lexicon import Heaps, Zipf
 from lmbench.structure.measure import Structure
@@ -195,12 +196,7 @@ def _finish(plot: Axes, title: str, x: str, y: str, refused: str | None = None) 
 def page(found: Structure, corpus: str, lead: str) -> str:
     """The figure and the table as one HTML page that needs nothing else."""
     title = f"{corpus}: long-range structure"
-    head = "".join(f"<th>{escape(name)}</th>" for name in HEADER)
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in rest) + "</tr>"
-        for name, *rest in lines_of(found)
-    )
-    table = f'<div class="wide"><table class="laws"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    return document(
-        title, lead, f"<figure>{draw.svg(figure(found), 'structure')}</figure>{table}<p>{escape(REMARK)}</p>"
-    )
+    table = table_html("The exponents, and how each was measured", ("quantity", *HEADER[1:]), lines_of(found), "laws")
+    picture = scrolling(draw.svg(figure(found), "structure", "Six charts of long-range structure"), "charts")
+    body = f"<h2>Measurements</h2><figure>{picture}</figure>{table}<p>{escape(REMARK)}</p>"
+    return document(title, lead, body)

@@ -101,8 +101,11 @@ def test_report_prints_the_same_table_again(small_run: Run, monkeypatch: pytest.
     assert "ngram(order=3)" in done.stdout
     assert Record.model_validate_json(lmbench("report", small_run.folder, "--json").stdout) == small_run.record
     (small_run.folder / "report.html").unlink()
-    assert lmbench("report", small_run.folder, "--html").exit_code == 0
-    assert (small_run.folder / "report.html").exists()
+    page = small_run.folder / "report.html"
+    done = lmbench("report", small_run.folder, "--html", page)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.startswith(f"wrote {page} (")
+    assert page.exists()
 
 
 def test_generate_continues_the_prompt_and_the_seed_decides(small_run: Run) -> None:

@@ -155,7 +155,7 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
     "guess": _guess,
     "models": lambda house: [["models"], ["models", "ngram"]],
     "overlap": lambda house: [["overlap", house.run, house.text]],
-    "report": lambda house: [["report", house.run, "--html"]],
+    "report": lambda house: [["report", house.run], ["report", house.run, "--html", str(house.home / "report.html")]],
     "run": lambda house: [
         ["run", house.text, "--tokenizer", "word", "--model", "uniform", *ZLIB, "--out", f"{house.home}/x"],
         ["run", house.text, "--model", f"arpa(path='{house.home}/{MARK}')", "--out", f"{house.home}/x"],

@@ -183,7 +183,7 @@ def test_a_split_is_checked_before_the_text_is_read_and_its_errors_name_the_file
         assert re.match(rf"error: {re.escape(str(short))}: the \w+ split would be empty", lmbench(name, short).stderr)
 
 
-@pytest.mark.parametrize("stopped", ["print_report", "write_page"])
+@pytest.mark.parametrize("stopped", ["print_report", "run_page"])
 def test_ctrl_c_says_what_is_kept_even_when_all_is(
     stopped: str, small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +198,7 @@ def test_ctrl_c_says_what_is_kept_even_when_all_is(
     assert done.exit_code == 1
     [folder] = tmp_path.iterdir()
     line = done.stderr.splitlines()[-1]
-    if stopped == "write_page":
+    if stopped == "run_page":
         assert line == f"error: interrupted; all of it is kept in {folder}; show it with: lmbench report {folder}"
     else:
         assert line.startswith("error: interrupted; ")

@@ -35,7 +35,7 @@ MIXTURE = f"mixture(models=[ngram(order=2), {NET}])"
 @pytest.fixture(autouse=True)
 def _no_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its pictures take longer than all the fits."""
-    monkeypatch.setattr(work, "write_page", lambda *_: None)
+    monkeypatch.setattr(work, "run_page", lambda *_: None)
 
 
 @pytest.fixture

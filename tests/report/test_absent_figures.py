@@ -17,7 +17,7 @@ from lmbench.cli import run as run_command
 from lmbench.cli._progress import Lines
 from lmbench.pipeline import Run
 from lmbench.record import Entropy, Failure, Record, Row, Shannon, ShannonPoint
-from lmbench.report.page import document
+from lmbench.report.document import document
 from lmbench.report.screen import print_report
 from lmbench.report.section import ordered
 

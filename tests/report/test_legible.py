@@ -11,8 +11,9 @@ from lmbench.pipeline import Run
 from lmbench.record import Entropy, Shannon, ShannonPoint
 from lmbench.report import draw
 from lmbench.report import format as form
+from lmbench.report.document import document
 from lmbench.report.lines import columns_of, lines_of
-from lmbench.report.page import document, write_page
+from lmbench.report.page import write_page
 from lmbench.report.section.base import breakable
 from lmbench.report.section.entropy_panel import EntropyPanel
 from lmbench.report.section.shannon import HEADERS, ShannonGame, cells, fitting

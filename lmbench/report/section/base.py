@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from lmbench.record import Record
+from lmbench.report.material import Material
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +22,8 @@ class Section(Protocol):
     """`title` heads the section on the page; sections follow one another by `position`.
 
     A section stands in the report of a run and in the panel of `lmbench entropy`, unless it has an
-    attribute `pages` that names others, such as `("report",)`; "notes" is what `--notes` prints.
+    attribute `pages` that names others, such as `("report",)`; "notes" is what `--notes` prints. An attribute
+    `caption` says under the figure how to read it.
     Each method gives None where the section has nothing to say in that form.
     """
 
@@ -36,6 +38,54 @@ class Section(Protocol):
 
     def figure(self, record: Record) -> Figure | None:
         """A matplotlib figure: inline on the page, and a PNG beside it."""
+
+
+@runtime_checkable
+class Illustrated(Protocol):
+    """A section that shows what is not in the record: a passage as the models see it, and text they made."""
+
+    def illustrated(self, record: Record, material: Material, prefix: str) -> str | None:
+        """A piece of the page, everything from outside escaped; ids in it begin with `prefix`."""
+
+
+def scrolling(content: str, label: str) -> str:
+    """What may be wider than the page, in a region of its own that the keyboard can scroll too."""
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'
+
+
+def table_html(
+    caption: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    kind: str = "",
+    kinds: Sequence[str] = (),
+    values: Sequence[Sequence[float | None] | None] = (),
+) -> str:
+    """A table of text, of which the first cell of each row is its head, and the name of a model may break.
+
+    `kind`: the table's class; `kinds`: that of each row. `values`: of each column behind the head, what its cells are
+    sorted by, None where that is their text; where they are given, the reader can sort.
+    """
+    sorted_by = list(values) or [None] * (len(header) - 1)
+    classes = " ".join(each for each in (kind, "sortable" if values else "") if each)
+    body = []
+    for place, (name, *cells) in enumerate(rows):
+        columns = zip(cells, sorted_by, strict=True)
+        data = "".join(f"<td{_value(keys, place)}>{escape(cell)}</td>" for cell, keys in columns)
+        of = f' class="{escape(kinds[place])}"' if kinds else ""
+        body.append(f'<tr{of}><th scope="row">{breakable(name)}</th>{data}</tr>')
+    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in header)
+    return scrolling(
+        f'<table class="{classes}"><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table>",
+        caption,
+    )
+
+
+def _value(keys: Sequence[float | None] | None, place: int) -> str:
+    if keys is None:
+        return ""
+    return f' data-value="{"" if keys[place] is None else repr(keys[place])}"'
 
 
 def breakable(spec: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lmbench.record import Entropy, Record
 from lmbench.report import draw
 from lmbench.report import format as form
+from lmbench.report.section.base import table_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,17 +70,13 @@ def _table(entropy: Entropy) -> str:
     """H_n, F_n and the coverage of the n-grams, folded away; lines beyond the reach of the text are said to be so."""
     curve: dict[str, Any] = dict(entropy.curve)
     columns = ("n", "block_entropy_bits", "conditional_entropy_bits", "coverage", "windows", "reliable")
-    lines = []
+    rows = []
     for n, block, conditional, coverage, windows, reliable in zip(*(curve[name] for name in columns), strict=True):
         cells = [f"{n}", f"{block:.4f}", f"{conditional:.4f}", f"{coverage:.4f}", f"{windows:,}"]
-        cells.append("" if reliable else "too long for this text")
-        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    head = "".join(f"<th>{header}</th>" for header in ("n", "H_n", "F_n", "coverage", "n-grams", ""))
-    table = f"<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody>"
-    return (
-        f"<details><summary>{escape(entropy.estimator)}: bits per symbol for every n</summary>"
-        f'<div class="wide"><table>{table}</table></div></details>'
-    )
+        rows.append([*cells, "" if reliable else "too long for this text"])
+    caption = f"{entropy.estimator}: bits per symbol for every n"
+    table = table_html(caption, ("n", "H_n", "F_n", "coverage", "n-grams", "remark"), rows)
+    return f"<details><summary>{escape(caption)}</summary>{table}</details>"
 
 
 def _per_character(row: Any) -> float:

@@ -11,7 +11,7 @@ from lmbench.report import draw
 from lmbench.report import format as form
 from lmbench.report.lines import CONTROL, LIMIT, REPEATS, Line, lines_of
 from lmbench.report.published import PUBLISHED, Published, looks_english
-from lmbench.report.section.base import breakable
+from lmbench.report.section.base import table_html
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ _GROUPS = {
 _NO_BOUNDS = ("estimate", "lower bound", "true rate", LIMIT, CONTROL, REPEATS)
 _RANKS = "ranks of "  # so begins the name of a bound from Shannon's game
 _LONGEST = 44  # characters of a name
-_HUMAN = "#718096"
+_HUMAN = "#5f6b7d"
 _GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # on which writing can be read over a line
 _ELSEWHERE = "published for English, of other texts"
 
@@ -61,14 +61,10 @@ class EntropyPanel:
         lines = panel_lines(record)
         if not lines:
             return None
-        head = "".join(f"<th>{escape(header)}</th>" for header, _ in _COLUMNS)
-        body = []
-        for line in lines:
-            data = "".join(f"<td>{escape(show(line))}</td>" for _, show in _COLUMNS)
-            kind = escape(line.kind.replace(" ", "-"), quote=True)
-            body.append(f'<tr class="{kind}"><th scope="row">{breakable(line.name)}</th>{data}</tr>')
-        table = f"<thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
-        page = f'<div class="wide"><table class="rows">{table}</table></div>'
+        header = ("model or estimate", *(name for name, _ in _COLUMNS))
+        rows = [[line.name, *(show(line) for _, show in _COLUMNS)] for line in lines]
+        kinds = [line.kind.replace(" ", "-") for line in lines]
+        page = table_html("Models, estimates and bounds, the lowest first", header, rows, "rows", kinds)
         return page + "".join(f"<p>{escape(line)}</p>" for line in _remarks(record))
 
     def figure(self, record: Record) -> Figure | None:

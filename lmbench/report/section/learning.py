@@ -28,7 +28,7 @@ class Learning:
     their loss on the same validation tokens."""
 
     title = "Learning curves"
-    position = 15
+    position = 9
     pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from lmbench.record import Record
 from lmbench.report import draw
 from lmbench.report import format as form
-from lmbench.report.lines import CONTROL, Line, lines_of
+from lmbench.report.lines import CONTROL, lines_of
+from lmbench.report.section.entropy_panel import EntropyPanel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,10 +20,11 @@ _LONGEST = 46  # characters of a name
 
 
 class Ranking:
-    """Models, estimates and bounds on one axis: bits per byte, or nats per token where text is lost."""
+    """Models, estimates, bounds and published figures on one axis in bits per character, by kind; where the tokens lose
+    text, all in nats per token."""
 
-    title = "Ranking"
-    position = 5
+    title = "The entropy axis"
+    position = 4
     pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
@@ -32,18 +34,19 @@ class Ranking:
         return None
 
     def figure(self, record: Record) -> Figure | None:
-        per_byte = record.card.lossless
-        lines = [line for line in lines_of(record) if _value(line, per_byte) is not None and line.kind != CONTROL]
+        if record.card.lossless:
+            return EntropyPanel().figure(record)
+        lines = [line for line in lines_of(record) if line.nats_per_token is not None and line.kind != CONTROL]
         if not lines:
             return None
         figure, plot = draw.axes(8.5, 1.1 + 0.32 * len(lines))
         plot.grid(False, axis="y")
         seen: set[str] = set()
         for place, line in enumerate(lines):
-            value = _value(line, per_byte)
+            value = line.nats_per_token
             assert value is not None
             colour = draw.COLOURS.get(line.kind, draw.INK)
-            low, high = _bounds(line, per_byte)
+            low, high = (line.row and line.row.ci95_nats_per_token) or (None, None)
             if low is not None and high is not None:
                 plot.plot([low, high], [place, place], color=colour, linewidth=2, alpha=0.45, solid_capstyle="round")
             plot.plot(
@@ -65,19 +68,7 @@ class Ranking:
             label.set_color(draw.COLOURS.get(line.kind, draw.INK))
         plot.set_ylim(len(lines) - 0.4, -0.6)
         plot.margins(x=0.08)
-        unit = "bits per byte of text" if per_byte else "nats per token"
-        plot.set_xlabel(f"{unit}; bars: 95 % intervals", fontsize=9.5, color=draw.INK)
+        plot.set_xlabel("nats per token; bars: 95 % intervals", fontsize=9.5, color=draw.INK)
         if len(seen) > 1:
             plot.legend(frameon=False, fontsize=8.5, loc="upper right", labelcolor=draw.INK)
         return figure
-
-
-def _value(line: Line, per_byte: bool) -> float | None:
-    return line.bits_per_byte if per_byte else line.nats_per_token
-
-
-def _bounds(line: Line, per_byte: bool) -> tuple[float | None, float | None]:
-    if per_byte:
-        return line.low, line.high
-    interval = line.row.ci95_nats_per_token if line.row else None
-    return interval if interval else (None, None)

@@ -11,7 +11,7 @@ from lmbench.report import draw
 from lmbench.report import format as form
 from lmbench.report.published import COVER_KING, SHANNON, looks_english
 from lmbench.report.ranks import rank_html
-from lmbench.report.section.base import breakable
+from lmbench.report.section.base import breakable, bullets_html, table_html
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ class ShannonGame:
     """Upper and lower bounds from guess ranks, by models and by people, against the length of the context."""
 
     title = "Shannon's prediction game"
-    position = 12
+    position = 14
 
     def text(self, record: Record, width: int) -> RenderableType | None:
         return None
@@ -186,10 +186,7 @@ def table_of(item: Shannon, shown: Sequence[int]) -> Any:
 
 
 def _html(item: Shannon) -> str:
-    head = "".join(f"<th>{escape(header)}</th>" for header in HEADERS)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells(item, point)) + "</tr>" for point in item.points
-    )
-    notes = "".join(f"<li>{escape(note)}</li>" for note in item.notes)
-    table = f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    return f"<h3>{breakable(item.model)}</h3>{table}{rank_html(item)}" + (f"<ul>{notes}</ul>" if notes else "")
+    caption = f"{item.model}: Shannon's bounds, in bits"
+    table = table_html(caption, HEADERS, [cells(item, point) for point in item.points])
+    notes = bullets_html(item.notes) or ""
+    return f"<h3>{breakable(item.model)}</h3>{table}{rank_html(item)}{notes}"

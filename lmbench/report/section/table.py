@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lmbench.record import Record
 from lmbench.report.leakage import matters
 from lmbench.report.lines import Column, columns_of, lines_of
-from lmbench.report.section.base import breakable
+from lmbench.report.section.base import table_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +27,7 @@ class ComparisonTable:
     """
 
     title = "Comparison"
-    position = 10
+    position = 2
     pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
@@ -52,15 +52,13 @@ class ComparisonTable:
             return None
         known = columns_of(lines, matters(record.card.test.leakage))
         columns = [column.page or (column.header, column.cells) for column in known]
-        head = "".join(f"<th>{escape(header)}</th>" for header, _ in columns)
-        body = []
-        for index, line in enumerate(lines):
-            data = "".join(f"<td>{escape(cells[index])}</td>" for _, cells in columns)
-            kind = escape(line.kind.replace(" ", "-"), quote=True)
-            body.append(f'<tr class="{kind}"><th scope="row">{breakable(line.name)}</th>{data}</tr>')
-        table = f"<thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
+        header = ("model or estimate", *(header for header, _ in columns))
+        rows = [[line.name, *(cells[place] for _, cells in columns)] for place, line in enumerate(lines)]
+        kinds = [line.kind.replace(" ", "-") for line in lines]
+        caption = "Models and estimates, the best first; the heads of the columns sort"
+        table = table_html(caption, header, rows, "rows", kinds, [column.values for column in known])
         about = legend([column for column in known if column.page is None])
-        return f'<div class="wide"><table class="rows">{table}</table></div><p>{escape(about)}</p>'
+        return f'{table}<p class="remark">{escape(about)}</p>'
 
     def figure(self, record: Record) -> Figure | None:
         return None
