@@ -12,9 +12,9 @@ COUNTS, NET, BOTH, OTHER = "count-based", "network", "mixture of counts and netw
 
 def family_of(row: Row) -> str:
     """What a model is made of: counts, trained parameters, both, or neither."""
-    if row.stored_ngrams is None:
-        return OTHER if row.parameters is None else NET
-    return COUNTS if row.parameters is None else BOTH
+    if not row.stored_ngrams:
+        return NET if row.parameters else OTHER
+    return BOTH if row.parameters else COUNTS
 
 
 def finding(record: Record) -> str:
@@ -32,8 +32,7 @@ def finding(record: Record) -> str:
     score = f"{_nats(best):.3f} nats per token"
     if best.bits_per_byte is not None:
         score = f"{best.bits_per_byte:.3f} bits per byte"
-    kind = "" if family_of(best) == OTHER else f", a {family_of(best)}," if family_of(best) == BOTH else ""
-    begin = f"{best.model}{kind} predicts this text best, at {score}"
+    begin = f"{best.model} predicts this text best, at {score}"
     other = _rival(best, rest)
     if other is None:
         return f"{begin}; nothing else in this run is a distribution to compare it with."

@@ -109,7 +109,7 @@ def test_pages_are_dark_where_the_reader_wants_them_so() -> None:
     page = document("<t>", "lead", "<p>body</p>")
     assert "&lt;t&gt;" in page
     assert "prefers-color-scheme: dark" in page
-    assert "color-scheme: light dark" in page
+    assert ":root[data-theme=dark] { color-scheme: dark;" in page
 
 
 def games() -> list[Shannon]:

@@ -36,7 +36,7 @@ class BlockEntropy:
         curves = [(entropy, points) for entropy in record.entropy if (points := _points(entropy))]
         if not curves:
             return None
-        figure, plot = draw.axes(8.5, 3.6)
+        figure, plot = draw.axes(12.0, 3.6)
         for (entropy, points), colour in zip(curves, draw.CYCLE, strict=False):
             good = [(n, bits) for n, bits, reliable in points if reliable]
             rest = good[-1:] + [(n, bits) for n, bits, reliable in points if not reliable]

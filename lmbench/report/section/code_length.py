@@ -30,7 +30,7 @@ class CodeLength:
         curves = [(entropy, dict(entropy.curve)) for entropy in record.entropy if "block_ends" in entropy.curve]
         if not curves:
             return None
-        figure, plot = draw.axes(8.5, 3.8)
+        figure, plot = draw.axes(12.0, 3.8)
         plot.set_xscale("log")
         for (entropy, curve), colour in zip(curves, draw.CYCLE * len(curves), strict=False):
             ends, rates = _rates(curve)

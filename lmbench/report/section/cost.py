@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ _LOOKS = {
     OTHER: ("x", draw.CYCLE[5]),
 }
 _LONGEST = 36  # characters of a name
-_LEAST = 0.034  # of the height of a picture, between two labels
+_LEAST = 0.05  # of the height of a picture, between two labels
 
 
 class Cost:
@@ -53,11 +54,12 @@ class Cost:
         if not costs:
             return None
         named = {row.model: quality for _, points in costs for _, quality, row in points}
-        figure, plots = draw.panels(12.5, max(4.2, 0.9 + 0.2 * len(named)), len(costs))
+        figure, plots = draw.panels(12.5, 4.2 + 0.12 * len(named), len(costs))
         seen: dict[str, None] = {}
         for plot, (name, points) in zip(plots, costs, strict=True):
             _draw(plot, points)
             plot.set_xscale("log")
+            _widen(plot)
             draw.decades(plot.xaxis)
             plot.set_xlabel(name, fontsize=9, color=draw.INK)
             seen |= dict.fromkeys(family_of(row) for _, _, row in points)
@@ -120,12 +122,19 @@ def _draw(plot: Axes, points: list[Point]) -> None:
         plot.plot([cost], [quality], marker, color=colour, markersize=6.5, zorder=2)
 
 
+def _widen(plot: Axes) -> None:
+    """An axis that spans a factor of four at least: where all cost nearly the same, that is what there is to see."""
+    low, high = plot.get_xlim()
+    middle = math.sqrt(low * high)
+    plot.set_xlim(min(low, middle / 2), max(high, middle * 2))
+
+
 def _label(plot: Axes, named: dict[str, float]) -> None:
     """The names at the right, at the height of their marks, moved apart where they would touch."""
     low, high = plot.get_ylim()
-    least, at = _LEAST * (high - low), low
-    for model, quality in sorted(named.items(), key=lambda pair: pair[1]):
-        at = max(quality, at)
+    ordered = sorted(named.items(), key=lambda pair: pair[1])
+    places = _apart([quality for _, quality in ordered], min(_LEAST, 1 / len(ordered)) * (high - low), high)
+    for (model, quality), at in zip(ordered, places, strict=True):
         plot.annotate(
             f"{form.shortened(model, _LONGEST)}  {quality:.3f}", (1.0, quality),
             xytext=(1.05, (at - low) / (high - low)),
@@ -133,4 +142,18 @@ def _label(plot: Axes, named: dict[str, float]) -> None:
             parse_math=False, annotation_clip=False,
             arrowprops={"arrowstyle": "-", "color": draw.MUTED, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
-        at += least
+
+
+def _apart(wanted: list[float], least: float, highest: float) -> list[float]:
+    """Ascending places as near to those wanted as they can be from below, `least` apart, and none above `highest`.
+
+    Worked example: 1, 1.5 and 4, one apart, up to 4 -> 1, 2, 4; up to 3 -> 1, 2, 3.
+    """
+    places: list[float] = []
+    for place in wanted:
+        places.append(max(place, places[-1] + least) if places else place)
+    limit = highest
+    for index in range(len(places) - 1, -1, -1):
+        places[index] = min(places[index], limit)
+        limit = places[index] - least
+    return places

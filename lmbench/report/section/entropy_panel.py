@@ -68,13 +68,14 @@ class EntropyPanel:
         return page + "".join(f"<p>{escape(line)}</p>" for line in _remarks(record))
 
     def figure(self, record: Record) -> Figure | None:
-        groups = _grouped([line for line in panel_lines(record) if line.bits_per_character is not None])
+        drawn = (line for line in panel_lines(record) if line.kind != CONTROL)
+        groups = _grouped([line for line in drawn if line.bits_per_character is not None])
         if not groups:
             return None
         known = PUBLISHED if looks_english(record) else ()
         rows = sum(len(lines) for _, lines in groups) + len(known)
         headings = len(groups) + bool(known)
-        figure, plot = draw.axes(9.0, 0.9 + 0.27 * rows + 0.34 * headings)
+        figure, plot = draw.axes(12.0, 0.9 + 0.27 * rows + 0.34 * headings)
         plot.grid(False, axis="y")
         place = 0.6 if any(line.kind not in _NO_BOUNDS for _, lines in groups for line in lines) else 0.0
         ticks: list[tuple[float, str, str]] = []

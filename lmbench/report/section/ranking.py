@@ -39,7 +39,7 @@ class Ranking:
         lines = [line for line in lines_of(record) if line.nats_per_token is not None and line.kind != CONTROL]
         if not lines:
             return None
-        figure, plot = draw.axes(8.5, 1.1 + 0.32 * len(lines))
+        figure, plot = draw.axes(12.0, 1.1 + 0.32 * len(lines))
         plot.grid(False, axis="y")
         seen: set[str] = set()
         for place, line in enumerate(lines):

@@ -44,7 +44,7 @@ class ShannonGame:
         played = [item for item in record.shannon if item.points]
         if not played:
             return None
-        figure, plot = draw.axes(8.5, 4.4 + 0.09 * len(played))
+        figure, plot = draw.axes(12.0, 4.4 + 0.09 * len(played))
         for item, colour in zip(played, draw.CYCLE * len(played), strict=False):
             _band(plot, item, colour)
         for marker, label in (("v", "upper bound"), ("^", "lower bound"), (".", "the model’s own cross-entropy")):

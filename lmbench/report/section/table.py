@@ -53,7 +53,7 @@ class ComparisonTable:
         known = columns_of(lines, matters(record.card.test.leakage))
         columns = [column.page or (column.header, column.cells) for column in known]
         header = ("model or estimate", *(header for header, _ in columns))
-        rows = [[line.name, *(cells[place] for _, cells in columns)] for place, line in enumerate(lines)]
+        rows = [[line.name, *(_folding(cells[place]) for _, cells in columns)] for place, line in enumerate(lines)]
         kinds = [line.kind.replace(" ", "-") for line in lines]
         caption = "Models and estimates, the best first; the heads of the columns sort"
         table = table_html(caption, header, rows, "rows", kinds, [column.values for column in known])
@@ -62,6 +62,11 @@ class ComparisonTable:
 
     def figure(self, record: Record) -> Figure | None:
         return None
+
+
+def _folding(cell: str) -> str:
+    """A cell that may be broken after a comma only."""
+    return cell.replace(" ", "\u00a0").replace(",\u00a0", ", ")
 
 
 def legend(columns: list[Column]) -> str:
