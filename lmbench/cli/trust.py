@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from lmbench import terminal
 from lmbench.cli._options import RunsFolder
 
 __all__ = ["trust"]
@@ -32,7 +31,9 @@ def trust(
       lmbench trust results/2026-05-04-book-1a2b3c4d
     """
     from lmbench import pipeline, store
+    from lmbench.report.screen import screen
 
+    console = screen()
     folder = store.find_run(run, out)
     for named in pipeline.trust(folder):
-        terminal.say(f"may be read from now on for {folder}: {named.words}")
+        console.say(f"may be read from now on for {folder}: {named.words}")
