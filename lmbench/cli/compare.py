@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmbench import terminal
-from lmbench.cli._options import Json, RunsFolder
+from lmbench.cli._options import Json, Quiet, RunsFolder
+from lmbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from lmbench.pipeline.comparison import Comparison, Pair
+    from lmbench.pipeline.comparison import Comparison, Contestant, Pair
     from lmbench.report.screen import Screen
 
 __all__ = ["compare"]
@@ -44,7 +45,22 @@ def compare(
             "[dim]\\[token; byte where tokens differ][/]"
         ),
     ] = None,
+    where: Annotated[
+        bool,
+        typer.Option(
+            "--where",
+            help="Where the first of two models is better: by match in training, frequency, place and kind; accuracy, "
+            "calibration, agreement, best mixture. [dim]\\[the best net and the best without one][/]",
+        ),
+    ] = False,
+    tokens: Annotated[
+        int, typer.Option(min=0, help="With --where: how many of the largest wins and losses to show.")
+    ] = 0,
+    places: Annotated[
+        int, typer.Option(min=1, help="With --where: places of the text at which both are asked what they expect.")
+    ] = 500,
     json: Json = False,
+    quiet: Quiet = False,
     out: RunsFolder = Path("results"),
 ) -> None:
     """Compare models on the same text, pair by pair, with paired 95 % intervals and p-values.
@@ -59,12 +75,19 @@ def compare(
       lmbench compare latest 'ngram(order=3)' 'ngram(order=5)'
 
       lmbench compare RUN RUN2 best --unit byte
+
+      lmbench compare --where --tokens 10
     """
     from lmbench.pipeline import comparison
     from lmbench.report.screen import screen
 
     folders, names = comparison.find_runs(words or [], out)
     found, left_out = comparison.contestants(folders, names)
+    if where or tokens:
+        if unit is Unit.BYTE:
+            raise UsageError("--where looks at tokens: leave --unit byte out")
+        _where(found, bool(names), (places, tokens), json, quiet)
+        return
     compared = comparison.compare(found, left_out, None if unit is None else unit.value)
     if json:
         terminal.write_json(json_.dumps(_as_json(compared), ensure_ascii=False, allow_nan=False))
@@ -78,6 +101,21 @@ def compare(
         console.say(f"{name} is adaptive: it learns from the text it is scored on")
     for line in compared.left_out:
         console.say(f"left out: {line}")
+
+
+def _where(found: list[Contestant], named: bool, counts: tuple[int, int], json: bool, quiet: bool) -> None:
+    from lmbench.cli import _where as shown
+    from lmbench.cli._progress import shown_on
+    from lmbench.pipeline.where import two_of, where
+
+    first, second = two_of(found, named)
+    places, moments = counts
+    with shown_on(terminal.notes(), quiet) as (progress, _):
+        result = where(first, second, progress, places=places, moments=moments, seed=first.record.card.seed)
+    if json:
+        terminal.write_json(json_.dumps(asdict(result), ensure_ascii=False, allow_nan=False))
+    else:
+        shown.show(result)
 
 
 def _as_json(compared: Comparison) -> dict[str, Any]:
