@@ -58,7 +58,8 @@ def play(
 
     `contexts` None: those of CONTEXTS that at least half of the tokens have before them in their document.
 
-    Raises UsageError where no test token has the longest of `contexts` before it.
+    Raises UsageError where no test token has the longest of `contexts` before it, and LmbenchError where a model's
+    files are damaged; a context at which nothing can stand in for the model is left out, and a note says why.
     """
     progress = progress or Silent()
     tokens = scored_tokens_of(folder, record.card)
@@ -74,7 +75,7 @@ def play(
                 task.show(f"{length} tokens known")
                 try:
                     predict, seen, told = player.at(length)
-                except LmbenchError as error:
+                except _NoStandInError as error:
                     notes.append(f"not at {length} tokens of context: {error}")
                     task.advance()
                     continue
@@ -134,6 +135,10 @@ def drawn(tokens: Tokens, context: int, positions: int, seed: int) -> NDArray[np
     return np.sort(chosen).astype(np.int64)
 
 
+class _NoStandInError(LmbenchError):
+    """Where a model cannot be asked with so short a context, nothing can be counted in its place."""
+
+
 @dataclass
 class _Player:
     """One model of the run, and what stands in for it where the context is short."""
@@ -148,14 +153,17 @@ class _Player:
 
     def at(self, length: int) -> tuple[Predict, int, str]:
         """What predicts with `length` tokens known, how many of them it looks at, and what should be said of it."""
-        if length == 0:
-            return self._frequencies(), 0, "with no context: the token frequencies of the training text"
         spec = parse(self.row.model)
         context = self.row.context
-        if spec.name == "ngram" and context is not None and length < context:
-            shorter = self._shorter(spec, length + 1)
-            told = f"with fewer than {context} tokens of context: the same model of a lower order, counted anew"
-            return shorter.next_log_probs_of, length, told
+        try:
+            if length == 0:
+                return self._frequencies(), 0, "with no context: the token frequencies of the training text"
+            if spec.name == "ngram" and context is not None and length < context:
+                shorter = self._shorter(spec, length + 1)
+                told = f"with fewer than {context} tokens of context: the same model of a lower order, counted anew"
+                return shorter.next_log_probs_of, length, told
+        except LmbenchError as error:
+            raise _NoStandInError(str(error)) from error
         model = self._loaded()
         seen = length if context is None else min(length, context)
         whole = hasattr(model, "window_log_probs") or (context is not None and length >= context)
