@@ -68,7 +68,7 @@ KINDS = {  # name of a base run: its tokenizer, its models, and whether it was s
 }  # fmt: skip
 BAIT = "outside"
 HEADROOM = 1 << 30  # bytes of address space that a damaged run may take beyond what the process has
-PATIENCE = 60  # seconds
+PATIENCE = 120  # seconds
 _WEIGHTS = {"models": 6.0, "record.json": 2.5, "checkpoints": 3.0}  # of the parts of a run; of others 1
 HOSTILE: list[Any] = [
     None, True, False, -1, 0, 1,
@@ -385,7 +385,7 @@ def undrawn(wanted: bool = True) -> Iterator[None]:
 
 @contextmanager
 def limits() -> Iterator[None]:
-    """A minute, and a gigabyte of address space more than there is now."""
+    """Two minutes, and a gigabyte of address space more than there is now."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
 
