@@ -154,6 +154,7 @@ def test_positions_have_their_context_within_their_document() -> None:
 def test_what_needs_the_training_text_is_left_out_where_it_is_gone(
     played: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LMBENCH_CACHE", str(tmp_path / "cache"))
     record = played.record
     gone = record.model_copy(update={"plan": {**record.plan, "source": "-", "cache": str(tmp_path)}})
     content = json.loads((played.folder / store.RECORD).read_text(encoding="utf-8"))
