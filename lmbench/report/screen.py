@@ -7,6 +7,7 @@ the stream has, before its width is measured (see lmbench.terminal).
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -135,6 +136,20 @@ class Heading:
         return self.kind in ("name", "prose")
 
 
+def folded(name: str, columns: int) -> str:
+    """`name` in lines of `columns`, broken behind brackets, commas, equals signs and blanks where it has any.
+
+    >>> folded("ngram(order=5, smoothing=witten_bell)", 15).split("\\n")
+    ['ngram(order=5,', 'smoothing=', 'witten_bell)']
+    """
+    lines = [""]
+    for piece in filter(None, re.findall(r"[^(\[,=\s]*[(\[,=\s]*", name)):
+        if lines[-1] and cell_len((lines[-1] + piece).rstrip()) > columns:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
 class Grid:
     """A table that fits its terminal: names are folded and cut first, then figures are left out, and named under it.
 
@@ -212,7 +227,8 @@ class Grid:
             for place, columns in layout.items():
                 text = texts[place][number]
                 cut = self._headings[place].kind == "name" and cell_len(text) > _NAME_LINES * columns
-                cells.append(Text(_cut(text, _NAME_LINES * columns, console) if cut else text))
+                text = _cut(text, _NAME_LINES * columns, console) if cut else text
+                cells.append(Text(folded(text, columns) if self._headings[place].kind == "name" else text))
             table.add_row(*cells, style=style)
         yield table
         about = [f"{self._headings[place].text}: {self._headings[place].about}" for place in layout]

@@ -14,6 +14,7 @@ from lmbench.report import format as form
 from lmbench.report.document import document
 from lmbench.report.lines import columns_of, lines_of
 from lmbench.report.page import write_page
+from lmbench.report.screen import folded
 from lmbench.report.section.base import breakable
 from lmbench.report.section.entropy_panel import EntropyPanel
 from lmbench.report.section.shannon import HEADERS, ShannonGame, cells, fitting
@@ -140,3 +141,12 @@ def test_a_cross_entropy_of_zero_is_drawn(small_run: Run) -> None:
     assert figure is not None
     dots = [line for line in figure.axes[0].lines if line.get_marker() == "." and len(line.get_xdata()) == 2]
     assert [list(line.get_ydata()) for line in dots] == [[0.0, 2.121]]
+
+
+def test_a_name_is_broken_where_its_parts_end() -> None:
+    assert folded("ngram(order=5, smoothing=witten_bell)", 15) == "ngram(order=5,\nsmoothing=\nwitten_bell)"
+    assert folded("mixture([suffix(smoothing=pitman_yor), transformer])", 33) == (
+        "mixture([suffix(smoothing=\npitman_yor), transformer])"
+    )
+    assert folded("三四郎は", 4) == "三四郎は"  # no part ends: left to be folded anywhere
+    assert folded("lstm", 24) == "lstm"
