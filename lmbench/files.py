@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,11 @@ MOST_TOKENS = 1 << 24  # types of a vocabulary
 _DEPTH = 60
 _VALUES = 1 << 18  # in a small file of JSON
 _TENSORS = 1 << 16
+_ARRAY_HEADER = 1000  # bytes
+_ARRAY = re.compile(
+    r"\{'descr': '([<>|=][a-z][0-9]{1,2})', 'fortran_order': (True|False), "
+    r"'shape': \(((?:[0-9]{1,19}, ?)*[0-9]{0,19})\), \} *\n"
+)
 _CHUNK = 1 << 22  # numbers looked at together
 
 FAULTS = (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, ArithmeticError, RuntimeError)
@@ -183,11 +189,16 @@ def open_array(path: Path, kinds: Sequence[Any], shape: tuple[int | None, ...]) 
         version = np.lib.format.read_magic(file)
         if version not in ((1, 0), (2, 0)):
             raise ValueError("not a .npy file of version 1 or 2")
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        found, fortran, dtype = read(file)
+        length = int.from_bytes(file.read(2 * version[0]), "little")
+        # as numpy writes it; numpy itself reads any Python literal, with the errors and warnings of Python's parser
+        header = _ARRAY.fullmatch(file.read(min(length, _ARRAY_HEADER)).decode("latin-1"))
         offset = file.tell()
-    if dtype not in [np.dtype(kind) for kind in kinds] or (fortran and len(found) > 1):
-        raise ValueError(f"holds {dtype}")
+    if header is None:
+        raise ValueError("not the header of an array")
+    found = tuple(int(number) for number in header[3].split(",") if number.strip())
+    dtype = next((np.dtype(kind) for kind in kinds if np.dtype(kind).str == header[1]), None)
+    if dtype is None or (header[2] == "True" and len(found) > 1):
+        raise ValueError(f"holds {header[1]}")
     if len(found) != len(shape) or any(want not in (None, has) for has, want in zip(found, shape, strict=True)):
         raise ValueError(f"is of shape {found}, not {shape}")
     if min(found, default=0) < 0 or math.prod(found) * dtype.itemsize != size - offset:

@@ -95,6 +95,27 @@ def test_an_array_has_the_bytes_that_it_declares(shape: str, kind: str, data: by
     assert files.read_array(npy(path, "(2,)", "<f8", bytes(16)), (np.float64,), (2,)).tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("place", range(10, 60))
+@pytest.mark.parametrize("byte", [b"(", b"'", b"#", b"\\", b"\0", b"9", b" ", b"\xff"])
+def test_the_header_of_an_array_is_read_without_a_parser_of_python(place: int, byte: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros(7))
+    data = bytearray(path.read_bytes())
+    data[place : place + 1] = byte
+    path.write_bytes(data)
+    try:
+        found = files.open_array(path, (np.float64,), (None,))
+    except ValueError:
+        return
+    assert found.tolist() == [0.0] * 7
+
+
+@pytest.mark.parametrize("array", [np.zeros((0,)), np.zeros((3, 2)), np.zeros((2, 0)), np.arange(4, dtype=np.uint8)])
+def test_what_numpy_writes_is_read(array: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", array)
+    assert np.array_equal(files.open_array(tmp_path / "a.npy", (array.dtype,), (None,) * array.ndim), array)
+
+
 def test_the_header_of_a_tensor_file_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({"a": torch.arange(3)}, path)
