@@ -87,9 +87,9 @@ class LSTM(Recurrent):
         group = (lengths.double().log2().ceil().long())[piece]  # (B, T)
         x = self._embed(ids)
         hidden = torch.zeros_like(x)
-        for of in group.unique().tolist():
+        for of in torch.unique(group).tolist():
             inside = group == of
-            pieces, row = piece[inside].unique(return_inverse=True)
+            pieces, row = torch.unique(piece[inside], return_inverse=True)
             at = (row, place[inside])
             rows = x.new_zeros(len(pieces), int(lengths[pieces].max()), self.width).index_put(at, x[inside])
             with precise(ids.device):
