@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench import store
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.counts.suffix_matches import Matches
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model.base import Model, next_log_probs
 from lmbench.pipeline.comparison import Contestant, demand_same_text
+from lmbench.pipeline.job import Job
 from lmbench.pipeline.match import trains, trains_itself
 from lmbench.pipeline.opened import load_model
 from lmbench.pipeline.training_text import training_index
 from lmbench.progress import Progress
+from lmbench.record import GroupOfTokens, Record, Row, TokensBy
+from lmbench.record import Where as RecordedWhere
 from lmbench.score.breakdown import (
     Blend,
     Breakdown,
@@ -71,13 +76,20 @@ class Where:
 def two_of(found: Sequence[Contestant], named: bool) -> tuple[Contestant, Contestant]:
     """The two to look at: those that were named; else the best net and the best that holds none, or the best two where
     there is no such pair."""
-    ranked = sorted(found, key=lambda each: each.row.nats_per_token or 0.0)
     if named:
+        ranked = sorted(found, key=lambda each: each.row.nats_per_token or 0.0)
         if len(ranked) > 2:
             raise UsageError("--where looks at two models: name two of " + ", ".join(each.name for each in ranked))
         return ranked[0], ranked[1]
-    nets = [each for each in ranked if trains_itself(parse(each.row.model))]
-    counts = [each for each in ranked if not trains(parse(each.row.model))]
+    places = {id(each.row): each for each in found}
+    first, second = _pair([each.row for each in found])
+    return places[id(first)], places[id(second)]
+
+
+def _pair(rows: Sequence[Row]) -> tuple[Row, Row]:
+    ranked = sorted(rows, key=lambda row: row.nats_per_token or 0.0)
+    nets = [row for row in ranked if trains_itself(parse(row.model))]
+    counts = [row for row in ranked if not trains(parse(row.model))]
     return (nets[0], counts[0]) if nets and counts else (ranked[0], ranked[1])
 
 
@@ -123,18 +135,46 @@ def where(
 def breakdowns_of(tokens: Tokens, index: SuffixIndex, losses: dict[str, Floats]) -> tuple[Breakdown, ...]:
     """Losses {model: [n] nats} by what the training text of `index` holds, by place in the document, and by kind."""
     matched, copied = matches(tokens, index)
-    known = np.bincount(index.text.astype(np.int64), minlength=len(tokens.vocabulary))
-    labels, of_ids = kinds(tokens.vocabulary)
-    ids = np.asarray(tokens.ids)
+    counts = np.bincount(index.text.astype(np.int64), minlength=len(tokens.vocabulary))
+    passage = f"in a passage of {_PASSAGE} tokens that training holds"
     return (
         breakdown("longest context in training, tokens", *doubling(matched, _LONGEST_MATCH), losses),
-        breakdown(
-            f"in a passage of {_PASSAGE} tokens that training holds", ["no", "yes"], copied.astype(np.int64), losses
-        ),
-        breakdown("times in training", *decades(known[ids]), losses),
+        breakdown(passage, ["no", "yes"], copied.astype(np.int64), losses),
+        *by_token(tokens, counts, losses),
+    )
+
+
+def by_token(tokens: Tokens, counts: Ints, losses: dict[str, Floats]) -> tuple[Breakdown, ...]:
+    """Losses by what each token is: `counts` [V] of it in training, its place in its document, its kind."""
+    ids = np.asarray(tokens.ids)
+    labels, of_ids = kinds(tokens.vocabulary)
+    return (
+        breakdown("times in training", *decades(counts[ids]), losses),
         breakdown("tokens before it in its document", *doubling(tokens.places, _FARTHEST), losses),
         breakdown("kind", labels, of_ids[ids], losses),
     )
+
+
+def with_where(job: Job, record: Record, folder: Path) -> Record:
+    """The record, with what two of its models lose by kind, frequency and place of the token; what training holds of
+    the text takes an index, and is left to `where`."""
+    rows = [row for row in record.rows if row.nats_per_token is not None and row.distribution and not row.control]
+    if len(rows) < 2:
+        return record
+    chosen = _pair(rows)
+    log_probs = [store.read_log_probs(folder, row) for row in chosen]
+    losses = {row.model: -each for row, each in zip(chosen, log_probs, strict=True)}
+    counts = job.train.counts + job.valid.counts if job.splits.refit else job.train.counts
+    parts = [
+        TokensBy(
+            by=part.by,
+            groups=[GroupOfTokens(label=each.label, tokens=each.tokens, nats=list(each.nats)) for each in part.groups],
+        )
+        for part in by_token(job.test, counts, losses)
+    ]
+    mixed = blend(*log_probs)
+    found = RecordedWhere(models=list(losses), breakdowns=parts, weight=mixed.weight, gain=mixed.gain)
+    return record.model_copy(update={"where": found})
 
 
 def matches(tokens: Tokens, index: SuffixIndex) -> tuple[Ints, NDArray[np.bool_]]:

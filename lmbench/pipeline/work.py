@@ -26,6 +26,7 @@ from lmbench.pipeline.rows import row_of
 from lmbench.pipeline.sharing import with_shared
 from lmbench.pipeline.sweep import size_sweeps
 from lmbench.pipeline.team import ALONE, Team, leading
+from lmbench.pipeline.where import with_where
 from lmbench.progress import Progress, Silent
 from lmbench.record import Behind, Entropy, Failure, Record, Row, comparable, finite
 from lmbench.score.paired import by_token
@@ -141,7 +142,7 @@ def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
                 whole.advance()
         for found in size_sweeps(record):
             record = _with(record, [found] if isinstance(found, Entropy) else found, folder, on_row)
-        record = with_shared(with_passes(_compared(job, record, folder), job.valid, folder))
+        record = with_shared(with_passes(with_where(job, _compared(job, record, folder), folder), job.valid, folder))
         record = record.model_copy(update={"status": "complete"})
         store.write_record(folder, record)
         if not record.failures:  # what was learnt before a failure is gone on with

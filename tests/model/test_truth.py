@@ -48,7 +48,7 @@ def source() -> Source:
 
 def bits(source: Source, spec: str) -> tuple[float, tuple[float, float]]:
     model = models.make(spec, runtime=Runtime("cpu", 0)).fit(source.train, source.valid, Silent())
-    score = measure(model.log_probs(source.test, Silent()), source.test, distribution=True, seed=0)
+    score = measure(model.log_probs(source.test, Silent()), source.test, distribution=True)
     assert score.bits_per_token is not None
     assert score.ci95_nats_per_token is not None
     low, high = (bound / np.log(2) for bound in score.ci95_nats_per_token)

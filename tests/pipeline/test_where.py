@@ -68,6 +68,19 @@ def test_places_are_asked_as_the_text_was_scored(small_run: Run) -> None:
     assert made.first == pytest.approx(np.mean(right))
 
 
+def test_the_record_has_what_needs_no_index(small_run: Run) -> None:
+    kept = small_run.record.where
+    assert kept is not None
+    found, _ = contestants([small_run.folder])
+    made = where(*two_of(found, named=False), Silent(), places=1, moments=0)
+    assert kept.models == list(made.models)
+    assert [part.by for part in kept.breakdowns] == [part.by for part in made.breakdowns[-3:]]
+    for one, other in zip(kept.breakdowns, made.breakdowns[-3:], strict=True):
+        if one.by != "times in training":  # the index counts an end of text before the first document too
+            assert [group.nats for group in one.groups] == [list(group.nats) for group in other.groups]
+    assert kept.gain == made.blend.gain
+
+
 def test_on_the_command_line(small_run: Run) -> None:
     words = ("compare", small_run.folder, "uniform", "ngram(order=3)", "--where", "--tokens", "2", "--places", "30")
     done = lmbench(*words, "-q")
