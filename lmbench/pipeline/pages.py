@@ -23,13 +23,14 @@ def run_page(folder: Path, seconds: float | None = None) -> Path:
     return folder / "report.html"
 
 
-def write_runs(folders: Sequence[Path], path: Path) -> Path:
-    """Write one page about `folders` to `path`; of several runs each has its share of the time and of the room."""
+def write_runs(folders: Sequence[Path], path: Path, seconds: float = ASKED) -> Path:
+    """Write one page about `folders` to `path`; of several runs each has its share of the room and of
+    the `seconds` for which models are asked about the passage."""
     records = [store.read_record(folder) for folder in folders]
     models = sum(len(record.rows) for record in records)
     tokens = min(TOKENS, _CELLS // max(1, models))
     shown = [
-        Shown(folder.name, record, material_of(folder, record, ASKED / len(folders), tokens))
+        Shown(folder.name, record, material_of(folder, record, seconds / len(folders), tokens))
         for folder, record in zip(folders, records, strict=True)
     ]
     write_report(path, shown)

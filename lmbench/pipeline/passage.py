@@ -83,6 +83,7 @@ def _voice(folder: Path, row: Row, nats: list[float | None], tokens: Tokens, end
     text, said = None, ""
     try:
         model = load_model(folder, row)
+        start = min(time.monotonic(), end)
         for each in _choices(model, tokens):
             choices.append(each)
             if time.monotonic() > start + _FOR_CHOICES * (end - start):

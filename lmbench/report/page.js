@@ -8,17 +8,20 @@
     return made;
   };
 
+  let made = 0;
   const labelled = (text, choices, changed) => {
-    const label = element("label", text + " ");
+    const both = element("span", undefined, "choice");
+    const label = element("label", text);
     const select = element("select");
+    select.id = label.htmlFor = "choice" + (++made);
     for (const [value, shown] of choices) {
       const option = element("option", shown);
       option.value = value;
       select.append(option);
     }
     select.addEventListener("change", () => changed(select.value));
-    label.append(select);
-    return label;
+    both.append(label, " ", select);
+    return both;
   };
 
   const sort = (table, place, header) => {
