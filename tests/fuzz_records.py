@@ -38,9 +38,8 @@ from commands import lmbench
 
 from lmbench import store
 from lmbench.machine import PeakMemory
-from lmbench.pipeline import Plan, run, work
+from lmbench.pipeline import Plan, entropy, pages, run
 from lmbench.progress import Silent
-from lmbench.report import page
 from lmbench.training import checkpoint, loop
 
 _NET = "layers=1, width=8"
@@ -378,8 +377,8 @@ def _of_game(folder: Path, file: Path, model: str, rng: np.random.Generator) -> 
 def undrawn(wanted: bool = True) -> Iterator[None]:
     """Without the page of a report, which takes longer than all else: `report --html` draws it."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (page, work) if wanted else ():
-            patch.setattr(module, "write_page", lambda *_: None)
+        for module in (pages, entropy) if wanted else ():
+            patch.setattr(module, "write_page", lambda *_, **__: None)
         yield
 
 
