@@ -242,7 +242,7 @@ def test_shannon_prints_keeps_and_draws_the_bounds(char_run: Run) -> None:
     page = (char_run.folder / "report.html").read_text(encoding="utf-8")
     assert "prediction game" in page
     assert "Shannon 1951" in page
-    assert page.count("at which guess tokens were found") == 2
+    assert page.count("at which guess tokens were found") >= 2  # a caption for each model
     assert (char_run.folder / "report-shannon.png").exists()
     assert lmbench("report", char_run.folder).exit_code == 0
     assert "one person's guesses" in caption(record)

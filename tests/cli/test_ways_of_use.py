@@ -59,7 +59,7 @@ def test_run_may_be_left_out_of_every_command_that_has_it(small_run: Run, tmp_pa
     text.write_text("the queen said", encoding="utf-8")
     arguments: dict[str, tuple[str | Path, ...]] = {
         "count": ("the queen", "--top", "1"), "export": ("arpa", "order=3"), "generate": ("--tokens", "3"),
-        "overlap": ("--top", "1", text), "report": (), "shannon": ("--positions", "5", "--contexts", "0"),
+        "overlap": ("--top", "1", text), "shannon": ("--positions", "5", "--contexts", "0"),
         "score": (text, "--model", "uniform", "--format", "tsv"),
     }  # fmt: skip
     having = {
