@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -78,7 +79,8 @@ def test_a_manifest_may_name_a_path_and_its_hash_is_checked(manifests: Path) -> 
 
 
 def test_the_wheel_carries_the_manifests(tmp_path: Path) -> None:
-    pytest.importorskip("setuptools")
+    if importlib.util.find_spec("setuptools") is None:  # not imported: it minds who has imported distutils before it
+        pytest.skip("setuptools is not installed")
     if not (ROOT / "setup.py").is_file():
         pytest.skip("not a checkout")
     command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path)]

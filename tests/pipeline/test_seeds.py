@@ -14,7 +14,7 @@ from lmbench import pipeline, store
 from lmbench.errors import UsageError
 from lmbench.model._neural import Neural
 from lmbench.model.ngram import Ngram
-from lmbench.pipeline import Plan, work
+from lmbench.pipeline import Plan, pages
 from lmbench.pipeline.comparison import compare, contestants
 from lmbench.score.interval import Estimate, seeded
 
@@ -30,7 +30,7 @@ def fitted() -> Counter[str]:
 @pytest.fixture(scope="module")
 def done(small_text: Path, tmp_path_factory: pytest.TempPathFactory, fitted: Counter[str]) -> pipeline.Run:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "write_page", lambda *_: None)
+        patch.setattr(pages, "write_page", lambda *_, **__: None)
         for kind in (Neural, Ngram):
             watch(kind, fitted, patch)
         plan = Plan(

@@ -21,7 +21,7 @@ def text(small_text: Path, tmp_path: Path) -> Path:
 
 
 def made(text: Path, tmp_path: Path, **changes: object) -> Run:
-    plan = Plan(source=str(text), tokenizer="byte", models=["uniform"], estimators=[], device="cpu")
+    plan = Plan(source=str(text), tokenizer="byte", models=["uniform"], estimators=[], device="cpu", split="90/5/5:end")
     plan = replace(plan, out=tmp_path / "out", cache=tmp_path / "cache", **changes)  # type: ignore[arg-type]
     return pipeline.run(plan)
 
