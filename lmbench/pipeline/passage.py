@@ -41,16 +41,15 @@ def material_of(folder: Path, record: Record, seconds: float, count: int = TOKEN
     rows = [(row, _reason(row)) for row in record.rows]
     left_out = [(row.model, reason) for row, reason in rows if reason]
     asked = sorted((row for row, reason in rows if not reason), key=lambda row: row.nats_per_token or 0.0)
-    end = time.monotonic() + seconds
+    clock = _Clock(seconds, len(asked))
     voices = []
-    for place, row in enumerate(asked):
-        now = time.monotonic()
+    for row in asked:
         try:
             nats = _surprisals(folder, row, len(tokens))
         except LmbenchError as error:
             left_out.append((row.model, str(error)))
             continue
-        voices.append(_voice(folder, row, nats, tokens, now + max(0.0, end - now) / (len(asked) - place)))
+        voices.append(_voice(folder, row, nats, tokens, clock))
     shown = {index for voice in voices for choices in voice.choices for index, _ in choices}
     names = {index: _name(tokens.vocabulary, index) for index in sorted(shown)}
     joined = tokens.lossless
@@ -74,16 +73,37 @@ def _surprisals(folder: Path, row: Row, count: int) -> list[float | None]:
     return [-value if math.isfinite(value) else None for value in found.tolist()]
 
 
-def _voice(folder: Path, row: Row, nats: list[float | None], tokens: Tokens, end: float) -> Voice:
-    """The voice of a row, with as many choices as there is time for until `end` of the monotonic clock."""
-    start = time.monotonic()
-    if end <= start:
+class _Clock:
+    """Shares `seconds` among `models`: each has an equal part of what is left when it has been read. What the first
+    takes to be read, and what has to be loaded for any model, is not counted."""
+
+    def __init__(self, seconds: float, models: int) -> None:
+        self._seconds, self._models = seconds, models
+        self._end: float | None = None
+
+    @property
+    def over(self) -> bool:
+        return self._seconds <= 0 if self._end is None else time.monotonic() >= self._end
+
+    def share(self) -> tuple[float, float]:
+        """When the time of the next model begins and ends, on the monotonic clock."""
+        now = time.monotonic()
+        if self._end is None:
+            self._end = now + self._seconds
+        share = max(0.0, self._end - now) / max(1, self._models)
+        self._models -= 1
+        return now, now + share
+
+
+def _voice(folder: Path, row: Row, nats: list[float | None], tokens: Tokens, clock: _Clock) -> Voice:
+    """The voice of a row, with as many choices as there is time for."""
+    if clock.over:
         return Voice(row.model, nats, said="there was no time left to ask it")
     choices: list[Choices] = []
     text, said = None, ""
     try:
         model = load_model(folder, row)
-        start = min(time.monotonic(), end)
+        start, end = clock.share()
         for each in _choices(model, tokens):
             choices.append(each)
             if time.monotonic() > start + _FOR_CHOICES * (end - start):

@@ -53,7 +53,7 @@ def axes(width: float, height: float) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=(width, height), layout="constrained")
     plot = figure.add_subplot()
-    _plain(plot)
+    plain(plot)
     return figure, plot
 
 
@@ -64,11 +64,12 @@ def panels(width: float, height: float, count: int) -> tuple[Figure, list[Axes]]
     figure = Figure(figsize=(width, height), layout="constrained")
     plots = list(figure.subplots(1, count, sharey=True))
     for plot in plots:
-        _plain(plot)
+        plain(plot)
     return figure, plots
 
 
-def _plain(plot: Axes) -> None:
+def plain(plot: Axes) -> None:
+    """Axes without the frame's upper and right side, with a faint grid."""
     plot.spines[["top", "right"]].set_visible(False)
     plot.spines[["left", "bottom"]].set_color(FAINT)
     plot.tick_params(which="both", colors=INK, labelsize=9, length=0)
