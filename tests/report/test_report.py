@@ -149,7 +149,7 @@ def test_page_needs_nothing_and_escapes_everything(small_run: Run, tmp_path: Pat
     page = Page(text)
     assert page.tags.count("script") == 1  # the page's own
     assert "<b>" not in text
-    assert page.tags.count("svg") == 3
+    assert page.tags.count("svg") == 4
     assert text[text.index("<svg") : text.rindex("</svg>")].count("$x_1$") > 3  # names are no formulas
     assert all(address.startswith("#") for address in page.addresses)
     assert "http:" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", text)
