@@ -98,6 +98,11 @@ def size_of(path: Path) -> int:
     return status.st_size
 
 
+def bytes_on_disk(folder: Path) -> int:
+    """Bytes of all files below `folder`; symbolic links are not followed."""
+    return sum(Path(home, name).lstat().st_size for home, _, names in os.walk(folder) for name in names)
+
+
 def read_bytes(path: Path, most: int) -> bytes:
     """All of a file. Raises ValueError where it has more than `most` bytes."""
     size = size_of(path)

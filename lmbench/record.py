@@ -99,7 +99,7 @@ class Card(_Strict):
     """The protocol: everything about a run that is not a model, and that a figure depends on.
 
     `commit`: of the program, see `lmbench.commit`; null where it is not known, and `commit_note` says why.
-    `notes`: what is to be known of all rows, such as a test text that trains too.
+    `notes`: what is to be known of all rows, such as a test text that trains too. `name`: a word to call the run by.
     """
 
     corpus: str
@@ -123,6 +123,7 @@ class Card(_Strict):
     machine: dict[str, JsonValue]
     commit_note: str | None = None
     notes: list[str] = []
+    name: str | None = None
 
 
 class Behind(_Strict):

@@ -19,6 +19,7 @@ import json
 import math
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -31,13 +32,17 @@ from pydantic import ValidationError
 
 from lmbench import files, written
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.invocation import command
 from lmbench.record import Record, Row, first_fault
+from lmbench.runs import LATEST as LATEST
+from lmbench.runs import LONGEST_RECORD, outline
+from lmbench.runs import RECORD as RECORD
+from lmbench.runs import find_run as find_run
+from lmbench.runs import names_run as names_run
 from lmbench.spec import Spec, parse
 
-RECORD = "record.json"
-LATEST = "latest"
-_LONGEST_RECORD = 1 << 26  # bytes
+_PARTS = re.compile(  # of a run's folder
+    r"tokenizer|test|models|fits|checkpoints|suffix|(record|report|entropy)[\w.-]*\.(json|html|png)|\..*\.part"
+)
 _HIGHEST = 1.0  # nats of a score: one that is no distribution may lie a little above zero
 
 
@@ -118,7 +123,7 @@ def read_record(folder: Path) -> Record:
     path = folder / RECORD
     remedy = "restore it, or run again into another folder"
     try:
-        return Record.model_validate(files.read_json(path, _LONGEST_RECORD))
+        return Record.model_validate(files.read_json(path, LONGEST_RECORD))
     except FileNotFoundError as error:
         raise LmbenchError(f"{folder} holds no {RECORD}: it is not the folder of a run") from error
     except ValidationError as error:
@@ -132,35 +137,32 @@ def folder_of(run: Path, row: Row) -> Path:
     return files.inside(run, row.folder)
 
 
-def names_run(name: str, out: Path) -> bool:
-    """Whether `name` is the whole name of a run, and not a part of one: `latest`, its folder, or that under `out`."""
-    try:
-        return name == LATEST or any((folder / RECORD).is_file() for folder in (Path(name), out / name))
-    except OSError:  # too long for a name
-        return False
+def check_removable(run: Path) -> None:
+    """Raise LmbenchError where `run` is no folder of a run, or a link to one, or holds what no run writes."""
+    if run.is_symlink():
+        raise LmbenchError(f"{run} is a symbolic link; remove the link itself, or name the folder that it leads to")
+    if (run / RECORD).is_symlink() or not {"format", "card", "rows"} <= outline(run).keys():
+        raise LmbenchError(f"{run}: its {RECORD} is not that of a run; remove it by hand if you know what it is")
+    others = [path.name for path in sorted(run.iterdir()) if not _PARTS.fullmatch(path.name)]
+    if others:
+        raise LmbenchError(
+            f"{run} holds {others[0]}, which is no part of a run; move it elsewhere, then remove the run"
+        )
 
 
-def find_run(name: str, out: Path) -> Path:
-    """The folder of the run called `name`: a path, `latest`, or a unique part of a folder's name under `out`.
+def remove_run(run: Path) -> None:
+    """Remove the folder of a run, its record last, so that what is left after an interruption can be removed too.
 
-    Raises UsageError that lists what there is.
+    No link is followed: one in the folder goes, what it leads to stays. Raises LmbenchError as `check_removable` does.
     """
-    given = Path(name)
-    if given.name == RECORD and given.is_file():
-        return given.parent
-    if (given / RECORD).is_file():
-        return given
-    found = sorted((path.parent for path in out.glob(f"*/{RECORD}")), key=lambda run: (run / RECORD).stat().st_mtime)
-    if name == LATEST and found:
-        return found[-1]
-    runs = [run for run in found if run.name == name] or [run for run in found if name in run.name]
-    if len(runs) == 1:
-        return runs[0]
-    if not found:
-        raise UsageError(f"there is no run {name!r}: {out} holds none; make one with: {command('run', out=out)}")
-    shown = ", ".join(run.name for run in (runs or found)[-8:])
-    problem = f"{name!r} fits {len(runs)} runs" if runs else f"there is no run {name!r} in {out}"
-    raise UsageError(f"{problem}; choose one of: {shown} (or `latest`)")
+    check_removable(run)
+    for path in run.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != RECORD:
+            path.unlink()
+    (run / RECORD).unlink()
+    run.rmdir()
 
 
 def model_slug(spec: Spec) -> str:

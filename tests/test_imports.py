@@ -15,8 +15,8 @@ import lmbench
 PACKAGE = Path(lmbench.__file__).parent
 ORDER = [
     "terminal", "commit",
-    "errors", "written", "invocation", "disk", "spec", "plugin", "registry", "runtime", "progress", "memory", "machine",
-    "files", "corpus", "tokens",
+    "errors", "written", "invocation", "runs", "disk", "spec", "plugin", "registry", "runtime", "progress", "memory",
+    "machine", "files", "corpus", "tokens",
     "tokenizer", "counts", "smoothing", "net", "training", "model", "score", "entropy",
     "structure", "generation", "scaling", "record", "store", "report", "pipeline", "cli",
 ]  # fmt: skip
@@ -69,7 +69,7 @@ def modules_after(code: str) -> set[str]:
 COMMANDS = [
     ["--help"], ["--version"], ["run", "--help"], ["generate", "--help"], ["report", "--help"], ["compare", "--help"],
     ["models"], ["models", "transformer"], ["models", "--json"], ["tokenizers"], ["estimators"], ["smoothings"],
-    ["corpora"], ["guess", "--help"], ["shannon", "--help"],
+    ["corpora"], ["runs"], ["guess", "--help"], ["shannon", "--help"],
 ]  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lmbench.cli._complete import complete_run
+
 TEXT, MEASURED, OUTPUT = "Text", "What is measured", "Output"  # panels of the help
 
 
@@ -80,7 +82,10 @@ UnitTokenizer = Annotated[
 RunName = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="A run: its folder, a unique part of its name, or latest, which may be left out."
+        metavar="RUN",
+        help="A run: its folder, a unique part of its name, the word that --name called it by, or "
+        "latest, which may be left out.",
+        autocompletion=complete_run,
     ),
 ]
 RunsFolder = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder that holds the runs.")]

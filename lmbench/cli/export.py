@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lmbench import terminal
+from lmbench.cli._complete import complete_model
 from lmbench.cli._options import Quiet, RunName, RunsFolder
 
 __all__ = ["export"]
@@ -26,7 +27,11 @@ def export(
     run: RunName = "latest",
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="An ngram or arpa model of the run: its spec, or a unique part of it."),
+        typer.Argument(
+            metavar="MODEL",
+            help="An ngram or arpa model of the run: its spec, or a unique part of it.",
+            autocompletion=complete_model,
+        ),
     ],
     path: Annotated[Path, typer.Argument(metavar="FILE", help="What to write; .gz, .xz, .bz2 and .zst compress.")],
     quiet: Quiet = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lmbench import terminal
+from lmbench.cli._complete import complete_model
 from lmbench.cli._options import Device, DeviceName, RunName, RunsFolder
 
 __all__ = ["generate"]
@@ -18,7 +19,12 @@ PANEL = "Look at a run"
 def generate(
     run: RunName = "latest",
     model: Annotated[
-        str, typer.Option(metavar="MODEL", help="A model of the run: its spec, a unique part of it, or best.")
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="A model of the run: its spec, a unique part of it, or best.",
+            autocompletion=complete_model,
+        ),
     ] = "best",
     prompt: Annotated[str, typer.Option(help="Text to continue; empty: the beginning of a document.")] = "",
     tokens: Annotated[int, typer.Option(min=1, help="How many tokens.")] = 200,

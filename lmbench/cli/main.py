@@ -32,7 +32,7 @@ def make_app() -> typer.Typer:
     app = typer.Typer(
         name="lmbench",
         cls=Commands,
-        add_completion=False,
+        add_completion=True,
         no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,

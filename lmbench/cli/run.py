@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmbench import terminal
+from lmbench.cli._complete import complete_run
 from lmbench.cli._options import (
     OUTPUT,
     TEXT,
@@ -172,10 +173,17 @@ def run(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder that the run's folder is made in.", rich_help_panel=OUTPUT)
     ] = Path("results"),
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="WORD", help="A word to call the run by, in place of RUN.", rich_help_panel=OUTPUT),
+    ] = None,
     resume: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN", help="Go on with an interrupted run: its folder, or latest.", rich_help_panel=OUTPUT
+            metavar="RUN",
+            help="Go on with an interrupted run: its folder, its name, or latest.",
+            rich_help_panel=OUTPUT,
+            autocompletion=complete_run,
         ),
     ] = None,
     device: DeviceName = Device.AUTO,
@@ -204,9 +212,9 @@ def run(
     """
     from lmbench import pipeline, store
 
-    for name, limit in (("--train-seconds", train_seconds), ("--train-flops", train_flops)):
+    for option, limit in (("--train-seconds", train_seconds), ("--train-flops", train_flops)):
         if limit is not None and not 0 < limit < math.inf:
-            raise UsageError(f"{name} must be more than 0 and finite, not {limit:g}")
+            raise UsageError(f"{option} must be more than 0 and finite, not {limit:g}")
     if pipeline.follows():
         pipeline.follow()
         return
@@ -225,7 +233,7 @@ def run(
                 encoding=encoding, errors=errors.value, text_field=text_field, device=device.value, seed=seed,
                 train_seconds=train_seconds, train_tokens=train_tokens, out=out, protocol=protocol.value,
                 blocks=blocks, train_flops=train_flops, match=None if match is None else match.value,
-                shuffle_labels=shuffle_labels, deduplicate=deduplicate, seeds=seeds,
+                shuffle_labels=shuffle_labels, deduplicate=deduplicate, seeds=seeds, name=name,
             )  # fmt: skip
             done = pipeline.run(plan, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]))
     _show(done, json, notes)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lmbench import terminal
+from lmbench.cli._complete import complete_model
 from lmbench.cli._guard import explain
 from lmbench.cli._options import (
     OUTPUT,
@@ -53,6 +54,7 @@ def score(
         typer.Option(
             metavar="MODEL",
             help="A model of the run: its spec, a unique part of it, best, or all; repeat for more. [dim]\\[best][/]",
+            autocompletion=complete_model,
         ),
     ] = None,
     per: Annotated[Per, typer.Option(help="What has a row of its own.", rich_help_panel=OUTPUT)] = Per.FILE,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lmbench import terminal
+from lmbench.cli._complete import complete_model
 from lmbench.cli._options import Device, DeviceName, Json, Quiet, RunName, RunsFolder
 from lmbench.errors import UsageError
 
@@ -25,7 +26,11 @@ def shannon(
     run: RunName = "latest",
     model: Annotated[
         list[str] | None,
-        typer.Option(metavar="MODEL", help="A model of the run; repeat for more. [dim]\\[all of them][/]"),
+        typer.Option(
+            metavar="MODEL",
+            help="A model of the run; repeat for more. [dim]\\[all of them][/]",
+            autocompletion=complete_model,
+        ),
     ] = None,
     contexts: Annotated[
         str | None,

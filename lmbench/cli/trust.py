@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lmbench.cli._complete import complete_run
 from lmbench.cli._options import RunsFolder
 
 __all__ = ["trust"]
@@ -16,7 +17,12 @@ PANEL = "Look at a run"
 
 def trust(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="The run to trust: its folder, a unique part of its name, or latest.")
+        str,
+        typer.Argument(
+            metavar="RUN",
+            help="The run to trust: its folder, a unique part of its name, its word, or latest.",
+            autocompletion=complete_run,
+        ),
     ],
     out: RunsFolder = Path("results"),
 ) -> None:

@@ -21,6 +21,7 @@ from lmbench.pipeline.team import ALONE, Team
 from lmbench.progress import Progress
 from lmbench.record import Card, Split, finite
 from lmbench.registry import mismatch
+from lmbench.runs import check_word
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec, parse
 from lmbench.tokenizer import tokenizers
@@ -53,6 +54,7 @@ class Plan:
     fit time or the stored bytes of the n-gram of lowest validation loss; `shuffle_labels` adds to each net the same net
     trained on tokens in random order. `deduplicate` drops from the training text what validation or test hold.
     `seeds`: how often each net is trained, with seeds from `seed` on.
+    `name`: a word to call the run by.
     """
 
     source: str = "python-help"
@@ -79,6 +81,7 @@ class Plan:
     blocks: int | None = None
     deduplicate: bool = False
     seeds: int = 1
+    name: str | None = None
 
     def specs(self) -> tuple[Spec, list[Spec], list[Spec]]:
         """The tokenizer, the models and the estimators, each once, checked against the registries.
@@ -87,6 +90,8 @@ class Plan:
         """
         if self.split is not None:
             shares_of(self.split)
+        if self.name is not None:
+            check_word(self.name)
         tokenizer = _parsed(self.tokenizer)
         tokenizers.check(tokenizer)
         chosen = list(dict.fromkeys(_parsed(spec) for spec in self.models))
@@ -242,4 +247,5 @@ def card_of(job: Job, command: str | None) -> Card:
         commit_note=made_of.note,
         notes=[*job.repeats.values()],
         machine=finite(machine.machine(job.device)),
+        name=job.plan.name,
     )

@@ -165,6 +165,7 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
     "models": lambda house: [["models"], ["models", "ngram"]],
     "overlap": lambda house: [["overlap", house.run, house.text]],
     "report": lambda house: [["report", house.run], ["report", house.run, "--html", str(house.home / "report.html")]],
+    "rm": lambda house: [["rm", house.run]],
     "run": lambda house: [
         ["run", house.text, "--tokenizer", "word", "--model", "uniform", *ZLIB, "--out", f"{house.home}/x"],
         ["run", house.text, "--model", f"arpa(path='{house.home}/{MARK}')", "--out", f"{house.home}/x"],
@@ -174,6 +175,8 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
         ["score", house.run, house.text, "--model", "all", "--per", "word"],
         ["score", house.run, house.text, "--model", "mixture", "--per", "token"],
     ],
+    "runs": lambda house: [["runs", "--out", house.out]],
+    "show": lambda house: [["show", house.run]],
     "shannon": lambda house: [["shannon", house.run, "--positions", "40", "--contexts", "0,1", "--ranks"]],
     "smoothings": lambda house: [["smoothings"], ["smoothings", "kneser_ney"]],
     "structure": lambda house: [

@@ -60,7 +60,7 @@ def test_run_may_be_left_out_of_every_command_that_has_it(small_run: Run, tmp_pa
     arguments: dict[str, tuple[str | Path, ...]] = {
         "count": ("the queen", "--top", "1"), "export": ("arpa", "order=3"), "generate": ("--tokens", "3"),
         "overlap": ("--top", "1", text), "shannon": ("--positions", "5", "--contexts", "0"),
-        "score": (text, "--model", "uniform", "--format", "tsv"),
+        "score": (text, "--model", "uniform", "--format", "tsv"), "show": (),
     }  # fmt: skip
     having = {
         name: parameter.required
@@ -68,8 +68,9 @@ def test_run_may_be_left_out_of_every_command_that_has_it(small_run: Run, tmp_pa
         for parameter in command.params
         if parameter.param_type_name == "argument" and parameter.name == "run"
     }
-    assert [name for name, required in having.items() if required] == ["trust"]  # consent names what it is given to
-    assert having.keys() - {"trust"} == set(arguments)
+    named = [name for name, required in having.items() if required]
+    assert named == ["rm", "trust"]  # what is removed, and what consent is given to, is named
+    assert having.keys() - set(named) == set(arguments)
     for name, words in arguments.items():
         last = (tmp_path / "x.arpa",) if name == "export" else ()
         place = 1 if name == "export" else 0
