@@ -36,6 +36,10 @@ def complete_model(incomplete: str) -> list[str]:
     return _fitting(["best", *models], incomplete)
 
 
+def complete_run_or_model(incomplete: str) -> list[str]:
+    return complete_run(incomplete) + complete_model(incomplete)
+
+
 def _typed() -> list[str]:
     """The words of the line, as the shell's script of typer hands them over."""
     line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmbench import terminal
+from lmbench.cli._complete import complete_run_or_model
 from lmbench.cli._options import Json, Quiet, RunsFolder
 from lmbench.errors import UsageError
 
@@ -36,6 +37,7 @@ def compare(
             metavar="[RUN...] [MODEL...]",
             help="Runs on the same test text: folders, unique parts of their names, or latest, which may be left out; "
             "then the models to compare, each a spec, a unique part of one, or best. [dim]\\[every pair of models][/]",
+            autocompletion=complete_run_or_model,
         ),
     ] = None,
     unit: Annotated[

@@ -11,6 +11,7 @@ import typer
 
 from lmbench import terminal
 from lmbench.cli._calibrate import calibrate_and_print
+from lmbench.cli._complete import complete_run
 from lmbench.cli._options import (
     MEASURED,
     OUTPUT,
@@ -52,6 +53,7 @@ def entropy(
         typer.Option(
             metavar="RUN",
             help="Put a run's models on the same axis, on its own text: its folder, a part of its name, or latest.",
+            autocompletion=complete_run,
             rich_help_panel=TEXT,
         ),
     ] = None,

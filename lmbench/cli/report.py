@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lmbench import terminal
+from lmbench.cli._complete import complete_run
 from lmbench.cli._options import RunsFolder, WholeNotes
 from lmbench.errors import UsageError
 
@@ -23,6 +24,7 @@ def report(
             metavar="[RUN]...",
             help="Runs: their folders, unique parts of their names, or latest, which may be left out.",
             show_default=False,
+            autocompletion=complete_run,
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The record instead of the report.")] = False,

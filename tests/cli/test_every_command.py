@@ -185,7 +185,9 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
     "trust": lambda house: [["trust", house.run]],
     "tokenizers": lambda house: [["tokenizers"], ["tokenizers", "bpe"]],
 }  # fmt: skip
-NO_TABLE = ("generate", "export", "score")  # a text; a file; a table whose rows go out before the next one is known
+# a text; a file; a table whose rows go out before the next one is known; a question
+NO_TABLE = ("generate", "export", "score", "rm")
+NOTHING_FOREIGN = ("compare", "shannon", "report", "runs", "rm")  # in 80 columns
 WRONG = [f"x{MARK}\u202e\x9b", f"--no{MARK}\u202e\x9b"]
 
 
@@ -212,7 +214,7 @@ def test_no_terminal_obeys_a_text_or_a_name(name: str, house: House, monkeypatch
         left = OWN.sub("", said.replace("\x1b[?25h", ""))
         assert OBEYED.findall(left) == [], arguments
         if name not in ("models", "smoothings", "tokenizers", "estimators", "corpora"):
-            assert "^[[35;44m" in left or arguments[-1] in WRONG or name in ("compare", "shannon", "report"), arguments
+            assert "^[[35;44m" in left or arguments[-1] in WRONG or name in NOTHING_FOREIGN, arguments
 
 
 def test_a_file_gets_the_text_itself_and_json_says_it(house: House) -> None:

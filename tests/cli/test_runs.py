@@ -191,6 +191,7 @@ def test_the_shell_completes_runs_and_models(out: Path, small_run: Run) -> None:
         "'ngram(order=3)'", "'ngram(order=6, smoothing=maximum_likelihood)'",
     ]  # fmt: skip
     assert completed(out, "score", "--model", "un") == ["uniform"]
+    assert completed(out, "compare", "b") == ["base", "best"]
 
 
 def test_completion_reads_no_more_than_records_and_imports_nothing_heavy(out: Path) -> None:
