@@ -7,6 +7,7 @@ as a line that is not finished is parsed only as far as its first option that la
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 from lmbench import terminal
 from lmbench.errors import UsageError
 from lmbench.invocation import RUNS
+
+_SPECIAL = re.compile(r"[^\w@%+=:,./-]")
 
 
 def complete_run(incomplete: str) -> list[str]:
@@ -61,4 +64,4 @@ def _out(words: list[str]) -> Path:
 def _fitting(names: Iterable[str], incomplete: str) -> list[str]:
     seen = [name for name in names if name.startswith(incomplete) and terminal.visible(name) == name]
     bash = "COMP_CWORD" in os.environ and "COMP_WORDS" in os.environ  # other shells quote by themselves
-    return [shlex.quote(name) if bash else name for name in seen]
+    return [_SPECIAL.sub(r"\\\g<0>", name) if bash else name for name in seen]  # in quotes it would begin otherwise

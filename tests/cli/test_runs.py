@@ -188,7 +188,7 @@ def test_the_shell_completes_runs_and_models(out: Path, small_run: Run) -> None:
     assert completed(out, "report", "") == ["latest", "base", small_run.folder.name]
     assert completed(out, "report", "ba") == ["base"]
     assert completed(out, "generate", "base", "--model", "ngram") == [
-        "'ngram(order=3)'", "'ngram(order=6, smoothing=maximum_likelihood)'",
+        r"ngram\(order=3\)", r"ngram\(order=6,\ smoothing=maximum_likelihood\)",
     ]  # fmt: skip
     assert completed(out, "score", "--model", "un") == ["uniform"]
     assert completed(out, "compare", "b") == ["base", "best"]
