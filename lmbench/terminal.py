@@ -165,8 +165,13 @@ def notes() -> TextIO:
 
 
 def ask(prompt: str) -> None:
-    """A prompt; what is typed stands after it."""
-    show(prompt)
+    """A prompt on standard output; what is typed stands after it."""
+    show(shown(prompt, sys.stdout))
+
+
+def encoding() -> str:
+    """That of standard output."""
+    return sys.stdout.encoding
 
 
 def is_terminal() -> bool:

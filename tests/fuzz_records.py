@@ -440,7 +440,9 @@ def fuzz(
     shutil.copytree(base, bait)
     shutil.copyfile(base.parents[1] / "text.txt", home / "text.txt")
     looking.allowed = allowed_places(copy, home / "out", home / "text.txt", base.parents[1] / "text.txt")
-    looking.allowed += tuple(os.path.realpath(home / name) for name in ("out.arpa", ".out.arpa"))
+    looking.allowed += tuple(
+        os.path.realpath(home / name) for name in ("out.arpa", ".out.arpa", "out.html", ".out.html")
+    )
     for number in numbers:
         rng = np.random.default_rng([seed, number])
         shutil.rmtree(copy, ignore_errors=True)

@@ -45,7 +45,7 @@ def direct(source: str) -> list[str]:
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
             # types and widths say nothing on a terminal; the bars of progress get a Screen as their console
-            known = ("rich.console.RenderableType", "rich.cells.cell_len", "rich.progress", "rich.table.Column")
+            known = ("rich.console.RenderableType", "rich.cells.", "rich.progress", "rich.table.Column")
             found += [each for each in names if each.startswith("rich.") and not each.startswith(known)]
             found += [each for each in names if each in ("sys.stdout", "sys.stderr", "rich.print", "typer.echo")]
         elif isinstance(node, ast.Import):

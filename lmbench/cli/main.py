@@ -79,7 +79,7 @@ def _read_names_as_utf8() -> None:
     readable = sys.getfilesystemencoding() != "ascii" and all(map(is_text, sys.argv))
     if readable or sys.flags.utf8_mode or not sys.executable:
         return
-    environment = {"PYTHONIOENCODING": sys.stdout.encoding, **os.environ}
+    environment = {"PYTHONIOENCODING": terminal.encoding(), **os.environ}
     os.execve(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]], environment)
 
 

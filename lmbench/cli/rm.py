@@ -47,7 +47,7 @@ def rm(
         store.check_removable(folder)
     for folder in folders.values():
         if not yes:
-            terminal.ask(terminal.shown(f"remove {folder} ({form.size(bytes_on_disk(folder))})? [y/N] ", sys.stdout))
+            terminal.ask(f"remove {folder} ({form.size(bytes_on_disk(folder))})? [y/N] ")
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):
                 terminal.say(f"{folder} stays", err=True)
                 continue

@@ -103,7 +103,7 @@ def test_words_that_no_run_is_called_by(word: str, small_text: Path, tmp_path: P
 
 def test_rm_asks_and_removes_the_folder_of_the_run_only(out: Path, small_run: Run) -> None:
     [folder] = runs.runs_in(out)
-    (folder / "suffix").mkdir()  # as `lmbench count` leaves it
+    (folder / "suffix").mkdir(exist_ok=True)  # as `lmbench count` leaves it
     for answer in ("n\n", "", "\n"):
         done = lmbench("rm", "base", "--out", out, stdin=answer)
         assert done.exit_code == 0
