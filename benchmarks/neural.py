@@ -34,7 +34,7 @@ from _shared import run, write_figures
 from rich.console import Console
 from rich.table import Table
 
-from lmbench import machine
+from lmbench import commit, machine
 
 SHARE = {"cpu": 1.0, "cuda": 0.5}
 ALONE = {"cpu": 100.0, "cuda": 120.0}  # seconds of ours where nanoGPT sets none
@@ -228,7 +228,7 @@ def main() -> None:
     args.device = machine.resolve_device(args.device)
     console = Console(width=160)
     described = machine.machine(args.device)
-    content: dict[str, Any] = {"versions": machine.versions(), "commit": machine.commit()}
+    content: dict[str, Any] = {"versions": machine.versions(), "commit": commit.of_package().name}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         if args.text:

@@ -280,7 +280,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--child"]:
         child(json.loads(sys.argv[2]))
         return
-    from lmbench import machine
+    from lmbench import commit, machine
 
     args = arguments()
     device = machine.resolve_device(args.device)
@@ -304,7 +304,7 @@ def main() -> None:
     peaks = [each["peak_gflops"] for each in rows if "peak_gflops" in each]
     console.print(f"peak: {min(peaks):,.0f} to {max(peaks):,.0f} GFLOP/s; machine: {described}")
     if args.json:
-        write_figures(args.json, args, described, versions=machine.versions(), commit=machine.commit(), steps=rows)
+        write_figures(args.json, args, described, versions=machine.versions(), commit=commit.of_package().name, steps=rows)
 
 
 if __name__ == "__main__":
