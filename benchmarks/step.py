@@ -304,7 +304,8 @@ def main() -> None:
     peaks = [each["peak_gflops"] for each in rows if "peak_gflops" in each]
     console.print(f"peak: {min(peaks):,.0f} to {max(peaks):,.0f} GFLOP/s; machine: {described}")
     if args.json:
-        write_figures(args.json, args, described, versions=machine.versions(), commit=commit.of_package().name, steps=rows)
+        known = {"versions": machine.versions(), "commit": commit.of_package().name}
+        write_figures(args.json, args, described, **known, steps=rows)
 
 
 if __name__ == "__main__":
