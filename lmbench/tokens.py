@@ -168,6 +168,8 @@ class Tokens:
     which each document starts, ascending from 0; every document has at least its end.
 
     `spelled`: what ids of a vocabulary that loses text leave out, where the tokenizer keeps it.
+    `sources`: [d] int64, ascending: which document of the user's text each one is a piece of, where several are pieces
+    of one; None where each is a whole one.
 
     Worked example, vocabulary a=0 b=1 end=2, documents "ab" and "b":
     `ids = [0, 1, 2, 1, 2]`, `documents = [0, 3]`.
@@ -177,15 +179,18 @@ class Tokens:
     documents: NDArray[np.int64]
     vocabulary: Vocabulary
     spelled: Spelled | None = None
+    sources: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over ids, document offsets and vocabulary."""
+        """SHA-256 over ids, document offsets and vocabulary, and `sources` where there are some."""
         digest = hashlib.sha256(self.vocabulary.hash.encode())
         digest.update(self.documents.tobytes())
+        if self.sources is not None:
+            digest.update(self.sources.tobytes())
         width = 1 << 24
         for start in range(0, len(self.ids), width):
             digest.update(self.ids[start : start + width].tobytes())
@@ -294,14 +299,16 @@ class Tokens:
     def head(self, count: int) -> Tokens:
         """The first `count` tokens; the last document is cut, and keeps no end token."""
         documents = self.documents[self.documents < count]
-        return Tokens(self.ids[:count], documents, self.vocabulary, self._spelled(0, count))
+        sources = None if self.sources is None else self.sources[: len(documents)]
+        return Tokens(self.ids[:count], documents, self.vocabulary, self._spelled(0, count), sources)
 
     def tail(self, count: int) -> Tokens:
         """The last `count` tokens; the first document may be cut. Of 0 tokens there is no document."""
         start = max(0, len(self.ids) - count)
         documents = np.append(start, self.documents[self.documents > start]) - start
         documents = documents[: len(self.ids) - start].astype(np.int64)
-        return Tokens(self.ids[start:], documents, self.vocabulary, self._spelled(start, len(self.ids)))
+        sources = None if self.sources is None else self.sources[len(self.documents) - len(documents) :]
+        return Tokens(self.ids[start:], documents, self.vocabulary, self._spelled(start, len(self.ids)), sources)
 
     def _spelled(self, start: int, stop: int) -> Spelled | None:
         if self.spelled is None:
@@ -312,7 +319,7 @@ class Tokens:
         return self.spelled.part(slice(start, stop), slice(before, before + inside))
 
     def __add__(self, other: Tokens) -> Tokens:
-        """Both texts' documents, one after the other.
+        """Both texts' documents, one after the other, each taken for a whole one.
 
         Raises ValueError where the vocabularies differ, or where the last document of the first text
         has no end, so that no context can tell it from the next.
@@ -327,9 +334,12 @@ class Tokens:
         return Tokens(ids, documents, self.vocabulary, spelled)
 
     def save(self, folder: Path) -> None:
-        """Write `ids.npy`, `documents.npy`, `vocabulary.json` and what is spelled into an existing folder."""
+        """Write `ids.npy`, `documents.npy`, `vocabulary.json`, and `sources.npy` and what is spelled where there are
+        such, into an existing folder."""
         save_array(folder / "ids.npy", self.ids)
         save_array(folder / "documents.npy", self.documents)
+        if self.sources is not None:
+            save_array(folder / "sources.npy", self.sources)
         self.vocabulary.save(folder / "vocabulary.json")
         if self.spelled is not None:
             self.spelled.save(folder)
@@ -351,11 +361,17 @@ class Tokens:
             files.ascending(documents, 0, len(ids) - 1, "the beginning of documents", strictly=True)
             if len(ids) and not (len(documents) and documents[0] == 0):
                 raise ValueError("the first document does not begin at 0")
+        path = folder / "sources.npy"
+        sources = None
+        if path.exists():
+            with files.whole(path, "text in tokens", REMEDY):
+                sources = files.read_array(path, (np.int64,), (len(documents),))
+                files.ascending(sources, 0, 1 << 53, "documents of the whole text", strictly=False)
         with files.whole(folder / "spelled.json", "text in tokens", REMEDY):
             spelled = Spelled.load(folder, len(ids))
             if spelled is not None and len(spelled.unknown) != int((ids == vocabulary.unknown).sum()):
                 raise ValueError("not what goes with these tokens")
-        return cls(ids, documents, vocabulary, spelled)
+        return cls(ids, documents, vocabulary, spelled, sources)
 
 
 def tokens_of(documents: list[list[int]], vocabulary: Vocabulary) -> Tokens:

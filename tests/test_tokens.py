@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_texts import alphabet
 
+from lmbench.errors import LmbenchError
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 
 LETTERS = alphabet(2)
@@ -24,6 +28,21 @@ def test_heads_and_tails_by_hand() -> None:
     assert shown(TEXT.tail(4)) == ([2, 2, 1, 2], [0, 1, 2])
     assert shown(TEXT.tail(2)) == ([1, 2], [0])
     assert shown(TEXT.tail(99)) == shown(TEXT)
+
+
+def test_pieces_keep_what_they_are_pieces_of(tmp_path: Path) -> None:
+    pieces = replace(TEXT, sources=np.array([3, 3, 5]))
+    for part, sources in ((pieces.head(4), [3, 3]), (pieces.tail(4), [3, 3, 5]), (pieces.tail(2), [5])):
+        assert part.sources is not None
+        assert part.sources.tolist() == sources
+    pieces.save(tmp_path)
+    back = Tokens.load(tmp_path)
+    assert back.sources is not None
+    assert back.sources.tolist() == [3, 3, 5]
+    assert pieces.hash == back.hash != TEXT.hash
+    np.save(tmp_path / "sources.npy", np.array([3, 2, 5]))
+    with pytest.raises(LmbenchError, match=r"sources\.npy"):
+        Tokens.load(tmp_path)
 
 
 def test_places_and_lines() -> None:

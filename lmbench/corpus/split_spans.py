@@ -18,7 +18,7 @@ def spread(text: Text, shares: list[float]) -> list[Text]:
     The text is taken as so many stretches of equal length, and each gives a span to each part: with validation and
     test, a quarter of its training text, validation, half of its training text, test, the last quarter. A cut moves to
     the nearest boundary of documents, else to the nearest end of a paragraph, of a line, or of a word, by at most 400
-    bytes and a tenth of a span. Every piece is a document of its own.
+    bytes and a tenth of a span. Every piece is a document of its own; `sources` says of which document it is a piece.
     """
     count = number_of_spans(text, shares)
     kept = (1 - sum(shares)) / len(shares)
@@ -41,4 +41,7 @@ def number_of_spans(text: Text, shares: list[float]) -> int:
 
 def _joined(pieces: list[Text], text: Text) -> Text:
     starts, ends = ([getattr(piece, name) for piece in pieces] for name in ("starts", "ends"))
-    return Text(text.data, np.concatenate(starts), np.concatenate(ends), text.lines)
+    begins = np.concatenate(starts)
+    sources = np.searchsorted(text.starts, begins, side="right") - 1
+    several = len(np.unique(sources)) < len(sources)
+    return Text(text.data, begins, np.concatenate(ends), text.lines, sources if several else None)

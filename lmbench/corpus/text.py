@@ -18,13 +18,15 @@ class Text:
     """`data`: [b] uint8, valid UTF-8, possibly memory-mapped. `starts`, `ends`: [d] int64, the
     byte offsets between which each document lies (what lies between two documents, such as
     the newline between two lines, belongs to neither). `lines` says that each document is a
-    line, whose end stands for a newline.
+    line, whose end stands for a newline. `sources`: [d] int64, ascending, which document of the user's text each one
+    is a piece of, where several are pieces of one.
     """
 
     data: NDArray[np.uint8]
     starts: NDArray[np.int64]
     ends: NDArray[np.int64]
     lines: bool = False
+    sources: NDArray[np.int64] | None = None
 
     @property
     def bytes(self) -> int:

@@ -160,15 +160,19 @@ class Layout:
 
 
 def layout_of(tokens: Tokens) -> Layout:
-    """The layout of a test text; where each line is a document, of one text, for lines are anything but independent."""
+    """The layout of a test text; where each line is a document, of one text, for lines are anything but independent.
+    Pieces of one document are no documents either: they count as that one."""
     length = len(tokens)
     count = min(_PIECES, length)
     grid = np.arange(count, dtype=np.int64) * length // max(1, count)
-    if tokens.vocabulary.lines or len(tokens.documents) == 1:
+    documents = tokens.documents
+    if tokens.sources is not None:
+        documents = documents[np.flatnonzero(np.diff(tokens.sources, prepend=-1))]
+    if tokens.vocabulary.lines or len(documents) == 1:
         alone = LINES if tokens.vocabulary.lines and len(tokens.documents) > 1 else ONE_DOCUMENT
         return Layout(grid, length, np.zeros(1, dtype=np.int64), alone)
-    starts = np.union1d(grid, tokens.documents)
-    return Layout(starts, length, np.searchsorted(starts, tokens.documents))
+    starts = np.union1d(grid, documents)
+    return Layout(starts, length, np.searchsorted(starts, documents))
 
 
 def autocorrelation_time(values: Floats) -> float:

@@ -53,7 +53,7 @@ def encode_splits(
     if not all(tokens.vocabulary.lossless for tokens in made):
         vocabulary = replace(vocabulary, lossless=False)
     train, valid, test = (replace(tokens, vocabulary=vocabulary) for tokens in made)
-    return train, valid, test
+    return train, replace(valid, sources=splits.valid.sources), replace(test, sources=splits.test.sources)
 
 
 def encoded(tokenizer: Tokenizer, text: Text, cache: Path, progress: Progress | None = None) -> Tokens:

@@ -216,6 +216,17 @@ def test_spans_are_cut_between_paragraphs() -> None:
     for part in (splits.valid, splits.test):
         for at in range(len(part.starts)):
             assert part.document(at).endswith("\n\n")
+        assert part.sources is not None
+        assert set(part.sources.tolist()) == {0}
+
+
+def test_spans_know_of_which_document_they_are() -> None:
+    long = text_of([prose(3000), prose(2000)])
+    for part in (split(long).valid, split(long).test):
+        assert part.sources is not None
+        for start, source in zip(part.starts.tolist(), part.sources.tolist(), strict=True):
+            assert long.starts[source] <= start < long.ends[source]
+    assert split(text_of(["one document of a few words " * 20]), "80/10/10:spans").test.sources is None
 
 
 def test_spans_stand_for_a_text_that_changes_on_its_way() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,16 @@ def test_one_document_and_lines_say_so_and_short_texts_have_none() -> None:
     assert layout_of(tokens([7] * 5000, end=b"\n")).blocks == LINES
     assert layout_of(tokens([7] * 5000)).blocks == "5,000 documents"
     assert estimate(tokens([99]), np.arange(99.0)).interval is None
+
+
+def test_pieces_of_a_document_count_as_that_document() -> None:
+    text = tokens([400, 400, 200])
+    values = np.random.default_rng(2).gamma(2.0, size=1000)
+    whole = estimate(tokens([1000]), values)
+    found = estimate(replace(text, sources=np.array([4, 4, 4])), values)
+    assert (found.blocks, found.interval) == (ONE_DOCUMENT, whole.interval)
+    two = estimate(replace(text, sources=np.array([4, 4, 5])), values)
+    assert (two.blocks, two.interval) == ("2 documents", estimate(tokens([800, 200]), values).interval)
 
 
 def test_pieces_lie_in_one_document_each_and_lose_nothing() -> None:
