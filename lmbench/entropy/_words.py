@@ -45,8 +45,10 @@ class Words(Tokens):
 
     def __add__(self, other: Tokens) -> Tokens:
         joined = super().__add__(other)
-        lengths = self.characters + other.characters, self.bytes + other.bytes
-        return Words(joined.ids, joined.documents, joined.vocabulary, None, *lengths)
+        return Words(
+            joined.ids, joined.documents, joined.vocabulary,
+            text_characters=self.characters + other.characters, text_bytes=self.bytes + other.bytes,
+        )  # fmt: skip
 
 
 def words_of(texts: Sequence[Text], progress: Progress) -> list[Words]:
@@ -89,7 +91,8 @@ def words_of(texts: Sequence[Text], progress: Progress) -> list[Words]:
     for text, (ids_, starts) in zip(texts, found, strict=True):
         ids_[ids_ == _END] = len(index)
         documents = np.array(starts, dtype=np.int64)
-        made.append(Words(ids_.astype(vocabulary.dtype), documents, vocabulary, None, text.characters, text.bytes))
+        lengths = {"text_characters": text.characters, "text_bytes": text.bytes}
+        made.append(Words(ids_.astype(vocabulary.dtype), documents, vocabulary, **lengths))
     if sum(len(words) - len(words.documents) for words in made) < 2:
         raise LmbenchError("this text has no unit word: there are fewer than two words in it; use --unit char")
     return made
