@@ -91,8 +91,12 @@ def words_of(texts: Sequence[Text], progress: Progress) -> list[Words]:
     for text, (ids_, starts) in zip(texts, found, strict=True):
         ids_[ids_ == _END] = len(index)
         documents = np.array(starts, dtype=np.int64)
-        lengths = {"text_characters": text.characters, "text_bytes": text.bytes}
-        made.append(Words(ids_.astype(vocabulary.dtype), documents, vocabulary, **lengths))
+        made.append(
+            Words(
+                ids_.astype(vocabulary.dtype), documents, vocabulary,
+                text_characters=text.characters, text_bytes=text.bytes,
+            )
+        )  # fmt: skip
     if sum(len(words) - len(words.documents) for words in made) < 2:
         raise LmbenchError("this text has no unit word: there are fewer than two words in it; use --unit char")
     return made
