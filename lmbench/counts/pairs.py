@@ -99,6 +99,19 @@ def unigrams(tokens: Tokens) -> Tensor:
     return counts / counts.sum()
 
 
+def window_contexts(windows: NDArray[np.integer[Any]], end_of_text: int, distance: int, device: str = "cpu") -> Tensor:
+    """[q, distance] int32: the ids 1, 2, ... tokens before the end of each window [q, N]; -1 before the window, and
+    before the last end of text that it holds."""
+    text = torch.from_numpy(np.ascontiguousarray(windows, dtype=np.int32)).to(device)
+    contexts = torch.full((len(text), distance), -1, dtype=torch.int32, device=device)
+    inside = torch.ones(len(text), dtype=torch.bool, device=device)
+    for d in range(1, min(distance, text.shape[1]) + 1):
+        before = text[:, text.shape[1] - d]
+        contexts[:, d - 1] = torch.where(inside, before, -1)
+        inside = inside & (before != end_of_text)
+    return contexts
+
+
 def contexts_of(ids: NDArray[np.integer[Any]], end_of_text: int, distance: int, device: str = "cpu") -> Tensor:
     """[n, distance] int32: the ids 1, 2, ... tokens before each position in its document; -1 before its beginning.
 

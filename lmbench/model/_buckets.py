@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.contexts import longest_contexts
+from lmbench.counts.following import longest_window_contexts
 from lmbench.errors import LmbenchError
 from lmbench.model.base import Model
 from lmbench.tokens import Tokens
@@ -58,6 +59,13 @@ class Buckets:
             history = np.asarray(context)[max(0, len(context) - self.model.order) :]
             return int(_matched(*longest_contexts(self.model, history))[-1])
         return int(self._of_places(np.array([len(context)]))[0])
+
+    def of_windows(self, windows: NDArray[np.integer[Any]], places: Ints) -> Ints:
+        """[q] the bucket of the token after each window [q, N], see `model.base.Windowed`, at its place [q] in its
+        document."""
+        if self.model is not None:
+            return _matched(*longest_window_contexts(self.model, windows))
+        return self._of_places(places)
 
     def _of_places(self, places: Ints) -> Ints:
         if self.kind is None:

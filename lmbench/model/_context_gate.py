@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmbench import files
 from lmbench.model._gate import Floats, fit_gate, gate_weights
-from lmbench.model.base import CONTEXT_REACH, Context, Knowing, Model
+from lmbench.model.base import CONTEXT_REACH, Context, Knowing, Model, from_document
 from lmbench.tokens import Tokens
 
 _ROUNDS = 150
@@ -36,6 +36,18 @@ class Features:
         known = np.asarray(context)[max(0, len(context) - CONTEXT_REACH) :]
         places = np.arange(len(context) - len(known), len(context) + 1)
         return self._columns(known, places)[-1:]
+
+    def of_windows(self, windows: NDArray[np.integer[Any]], places: NDArray[np.int64], end_of_text: int) -> Floats:
+        """[q, f] after each window [q, N], see `model.base.Windowed`, at its place [q] in its document; a window out of
+        the middle of a document is read as if one began with it."""
+        windows = np.asarray(windows)[:, -CONTEXT_REACH - 1 :]
+        lengths = np.minimum(from_document(windows, end_of_text)[0], CONTEXT_REACH)
+        inside = np.arange(windows.shape[1]) >= windows.shape[1] - lengths[:, None]
+        closed = np.concatenate([windows, np.full((len(windows), 1), end_of_text, dtype=windows.dtype)], axis=1)
+        ids = closed[np.concatenate([inside, np.ones((len(windows), 1), dtype=np.bool_)], axis=1)]
+        at = np.cumsum(lengths + 1) - 1  # of the end of text put behind each window
+        known = [component.context_features(ids)[at] for component in self.knowing]
+        return np.concatenate([np.log1p(places)[:, None], *known], axis=1)
 
     def _columns(self, ids: Context, places: NDArray[np.int64]) -> Floats:
         known = [component.context_features(ids)[: len(places)] for component in self.knowing]

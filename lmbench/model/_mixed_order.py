@@ -52,6 +52,24 @@ class MixedOrder:
             passed *= 1 - weight
         return total + passed
 
+    def log_probs(self, contexts: Tensor, unigram: Tensor) -> Tensor:
+        """[q, V] nats of every token; `contexts`: [q, N] int32, -1 for none; `unigram`: [V]."""
+        found = torch.zeros(len(contexts), len(unigram), dtype=torch.float64, device=self.weights.device)
+        flat = found.view(-1)
+        passed = torch.ones(len(contexts), dtype=torch.float64, device=self.weights.device)
+        common = torch.zeros_like(passed)  # of the ratio that every token has, seen with its context or not
+        for table, weights, context in zip(self.tables, self.weights, contexts.unbind(1), strict=True):
+            inside = context.clamp(min=0)
+            own = torch.where(context >= 0, weights[inside], 0.0)
+            unseen = passed * own * table.log_gamma[inside].exp()
+            rows, ids, seen = table.entries(context)
+            cells = rows * len(unigram) + ids
+            more = unseen.index_select(0, rows) * seen.expm1()
+            flat.index_copy_(0, cells, flat.index_select(0, cells) + more)
+            common += unseen
+            passed *= 1 - own
+        return found.add_((common + passed)[:, None]).log_().add_(unigram.log())
+
     def stops(self, at: Positions) -> Iterator[Tensor]:
         """For each distance: [n] the probability that the token at each place was predicted there, now it is known."""
         total = self.ratios(at)

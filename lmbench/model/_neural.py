@@ -229,14 +229,15 @@ class Neural(OfNet[Net]):
                 yield found
 
     def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """[q, V] nats, given windows [q, N] out of the middle of documents, their last `row` tokens at most (a net
-        that carries a state reads all of them, from the state before a document)."""
+        """[q, V] nats, see `Windowed`: given the last `row` tokens of each window at most (a net that carries a state
+        reads all of them, from the state before a document)."""
         read = torch.from_numpy(windows.astype(np.int64)).to(self.runtime.device)
         with scoring(self.net):
-            if isinstance(self.net, Recurrent):
-                hidden = self.net.run(read, self.net.start(len(read)))[0][:, -1]
-            else:
-                hidden = self.net.hidden(read[:, -self.net.row :])[:, -1]
+            if not isinstance(self.net, Recurrent):
+                read = read[:, -self.net.row :]
+            ends = read[:, 1:] == self.end_of_text
+            documents = torch.nn.functional.pad(ends, (1, 0)).cumsum(1) if bool(ends.any()) else None
+            hidden = self.net.hidden(read, documents)[:, -1]
             logits = self.net.logits(hidden).double()
             found: NDArray[np.float64] = (logits - logits.logsumexp(1, keepdim=True)).cpu().numpy()
         return found

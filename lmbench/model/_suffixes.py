@@ -120,7 +120,7 @@ def observed(index: SuffixIndex, matches: Matches) -> Iterator[tuple[Level, Seen
             if level.depth == 0:
                 count = count - (matches.text[level.positions] == index.end_of_text)
         columns = [torch.from_numpy(column).double() for column in (total, count, types, left_total, left_count)]
-        yield level, Seen(_row(level.depth), *columns)
+        yield level, Seen(row_of(level.depth), *columns)
 
 
 def distribution(index: SuffixIndex, context: NDArray[np.integer[Any]], rule: Rule, limit: int) -> Tensor:
@@ -128,7 +128,7 @@ def distribution(index: SuffixIndex, context: NDArray[np.integer[Any]], rule: Ru
     probs = torch.full((index.vocabulary_size,), 1.0 / index.vocabulary_size, dtype=torch.float64)
     found = suffixes(index, context, limit)
     for level in found[-1:] if rule is maximum_likelihood else found:
-        probs = rule(_seen_by_all(index, level), probs)
+        probs = rule(seen_by_all(index, level), probs)
     return probs
 
 
@@ -148,7 +148,7 @@ def suffixes(index: SuffixIndex, context: NDArray[np.integer[Any]], limit: int) 
         width *= 2
 
 
-def _row(depth: int | NDArray[np.int64]) -> int:
+def row_of(depth: int | NDArray[np.int64]) -> int:
     return min(depth, _ROWS - 2) if isinstance(depth, int) else _ROWS - 1
 
 
@@ -161,7 +161,7 @@ def _of_context(index: SuffixIndex, level: Level) -> tuple[NDArray[np.int64], ND
     return total, types
 
 
-def _seen_by_all(index: SuffixIndex, level: Level) -> Seen:
+def seen_by_all(index: SuffixIndex, level: Level) -> Seen:
     """The counts of the one context of `level` with every token of the vocabulary."""
     depth = int(np.max(level.depth))
     low, high = int(level.low[0]), int(level.high[0])
@@ -174,4 +174,4 @@ def _seen_by_all(index: SuffixIndex, level: Level) -> Seen:
     if depth == 0:
         count[index.end_of_text] -= 1
     total, types = (torch.from_numpy(column).double() for column in _of_context(index, level))
-    return Seen(_row(level.depth), total, count, types, left_count.sum(), left_count)
+    return Seen(row_of(level.depth), total, count, types, left_count.sum(), left_count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,6 +18,7 @@ from lmbench.counts.arpa.names import SPELLINGS
 from lmbench.counts.arpa.read import Arpa as ArpaFile
 from lmbench.counts.arpa.sums import largest_gap
 from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.following import stretches, window_log_probs
 from lmbench.disk import save_array
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model.base import ModelCard
@@ -99,9 +101,22 @@ class Arpa:
         return scores
 
     def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        scores = self._words.next(self._aliases[np.asarray(context, dtype=np.int64)])[self._aliases]
-        scores[self._aliases == self._unknown] -= math.log(self._shared)
-        return scores
+        scores = self._words.next(self._aliases[np.asarray(context, dtype=np.int64)])
+        following: NDArray[np.float64] = self._of_tokens(scores[None])[0]
+        return following
+
+    def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        return self._of_tokens(window_log_probs(self._words, self._aliases[windows]))
+
+    def stretches(self, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
+        for scores in stretches(self._words, self._aliases[tokens.ids]):
+            yield self._of_tokens(scores)
+
+    def _of_tokens(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """[q, V] nats of the run's tokens, of [q, W] of the file's words."""
+        found: NDArray[np.float64] = scores[:, self._aliases]
+        found[:, self._aliases == self._unknown] -= math.log(self._shared)
+        return found
 
     def save(self, folder: Path) -> None:
         self._words.save(folder / "ngrams.safetensors")

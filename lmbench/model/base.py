@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
@@ -161,10 +161,20 @@ def distributions(model: Model, tokens: Tokens) -> Iterator[NDArray[np.float64]]
 
 @runtime_checkable
 class Windowed(Protocol):
-    """A model that can be asked what follows a few tokens out of the middle of a document, whatever stood before."""
+    """A model that can be asked what follows many short pieces of text at once.
+
+    A window that holds the end-of-text id is read from the last one on, which a document begins with, so that
+    documents of several lengths may stand together, filled up in front with that id. A window without one is out of the
+    middle of a document, whatever stood before it; to a cache nothing did.
+    """
 
     def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
-        """[q, V] nats, given the q windows [q, N] of N >= 1 tokens each, none of which begins a document."""
+        """[q, V] nats, given the q windows [q, N], N >= 1. Of `[end, *context]` they are `next_log_probs(context)`, for
+        a net as far as its context reaches.
+
+        Worked example, end 9: the windows [9, 9, 4] and [2, 3, 4] ask what follows a document that begins with 4, and
+        what follows 2 3 4 somewhere.
+        """
 
 
 def window_log_probs(model: Model, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
@@ -178,6 +188,32 @@ def window_log_probs(model: Model, windows: NDArray[np.integer[Any]]) -> NDArray
     return np.stack([model.next_log_probs(window) for window in windows])
 
 
+def from_document(windows: NDArray[np.integer[Any]], end_of_text: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Of each window [q, N]: [q] how many tokens of its document it holds, and whether the document begins in it.
+
+    [9, 9, 4], [9, 2, 9] and [2, 3, 4] with end 9: 1, 0, 3; true, true, false.
+    """
+    ends = windows == end_of_text
+    begins: NDArray[np.bool_] = ends.any(axis=1)
+    lengths = np.where(begins, np.argmax(ends[:, ::-1], axis=1), windows.shape[1])
+    return lengths.astype(np.int64), begins
+
+
+def in_step(streams: Sequence[Iterator[NDArray[np.float64]]]) -> Iterator[list[NDArray[np.float64]]]:
+    """What several `distributions` of one text say of the same places: pieces of equal length, cut where any ends."""
+    held = [np.zeros((0, 0)) for _ in streams]
+    while True:
+        for index, stream in enumerate(streams):
+            while not len(held[index]):
+                following = next(stream, None)
+                if following is None:
+                    return
+                held[index] = following
+        size = min(map(len, held))
+        yield [piece[:size] for piece in held]
+        held = [piece[size:] for piece in held]
+
+
 @runtime_checkable
 class Knowing(Protocol):
     """A model that can say how much it knows of a context, before the token after it is known."""
@@ -187,6 +223,7 @@ class Knowing(Protocol):
         of the context decide. `ids` begin with a document; each document ends with its end of text."""
 
 
+STRETCH = 1 << 22  # numbers of the distributions that are handed out together
 CONTEXT_REACH = 160  # tokens; more than the longest context that an n-gram model counts, or a suffix model tells apart
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from lmbench.model._components import (
     save_component,
 )
 from lmbench.model._gate import fit_gate, gate_weights
-from lmbench.model.base import Context, ModelCard, next_log_probs
+from lmbench.model.base import Context, ModelCard, from_document, next_log_probs, window_log_probs
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -87,6 +87,7 @@ class Cache:
         self.window = window
         self.order = order
         self.gate = self._start
+        self.end_of_text = -1
         self.card = ModelCard(adaptive=True)
 
     @property
@@ -116,6 +117,7 @@ class Cache:
 
     def fit(self, train: Tokens, valid: Tokens, progress: Progress) -> Self:
         self.base = fit_component(self.base, self.spec, self.runtime, train, valid, progress)
+        self.end_of_text = train.vocabulary.end_of_text
         if self.across == "auto":
             self.across = "text" if train.vocabulary.lines else "document"
         sample = valid.head(_TUNING_TOKENS)
@@ -179,13 +181,25 @@ class Cache:
     def next_log_probs(self, context: Context) -> Floats:
         return self.next_log_probs_after(context[:0], context)
 
+    def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> Floats:
+        """As `Windowed`; the caches know what the window holds of its document, and nothing before it."""
+        below = np.exp(window_log_probs(self.base, windows))
+        lengths, _ = from_document(windows, self.end_of_text)
+        for row, length in enumerate(lengths.tolist()):
+            below[row] = self._cached(below[row], windows[row, windows.shape[1] - length :])
+        return _log(below)
+
     def next_log_probs_after(self, history: Context, context: Context) -> Floats:
         below = np.exp(next_log_probs(self.base, history, context))
-        read = np.concatenate([history, context]) if self.remembers else context
+        return _log(self._cached(below, np.concatenate([history, context]) if self.remembers else context))
+
+    def _cached(self, below: Floats, read: Context) -> Floats:
+        """[V] probabilities after what was read, of those of the model below."""
         seen, total = counts_after(read, self.memories, len(below))
         features = _features_of(self.memories, total[:, None], np.array([len(read)]))
         weights = gate_weights(self.gate, features, _known(total[:, None]))[0]
-        return _log(weights[0] * below + (weights[1:] / np.maximum(total, _KNOWN)) @ seen)
+        mixed: Floats = weights[0] * below + (weights[1:] / np.maximum(total, _KNOWN)) @ seen
+        return mixed
 
     def _counts(self, tokens: Tokens) -> tuple[Floats, Floats]:
         return counts_before(tokens.as_one if self.remembers else tokens, self.memories)
@@ -197,7 +211,7 @@ class Cache:
         save_component(self.base, folder / "model", self.runtime)
         state = {
             "model": str(self.spec), "across": self.across, "half_lives": self.half_lives, "window": self.window,
-            "order": self.order, "gate": self.gate.tolist(),
+            "order": self.order, "gate": self.gate.tolist(), "end_of_text": self.end_of_text,
         }  # fmt: skip
         (folder / "cache.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
         self.card.save(folder / "card.json")
@@ -217,6 +231,7 @@ class Cache:
             fitted = cls(Spec("uniform"), across, half_lives, window, order)
             fitted.spec, fitted.base, fitted.runtime = spec, base, Runtime(device=device)
             fitted.gate = files.numbers(state["gate"], fitted._start.shape, -_LARGEST, _LARGEST)
+            fitted.end_of_text = files.whole_number(state, "end_of_text", 0, files.MOST_TOKENS)
         fitted.card = ModelCard.load(folder / "card.json")
         return fitted
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,16 @@ from lmbench.model._components import (
 )
 from lmbench.model._context_gate import ContextGate, Features
 from lmbench.model._gate import Floats
-from lmbench.model.base import Context, Model, ModelCard, next_log_probs
+from lmbench.model.base import (
+    Context,
+    Model,
+    ModelCard,
+    distributions,
+    from_document,
+    in_step,
+    next_log_probs,
+    window_log_probs,
+)
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -75,6 +85,7 @@ class Mixture:
         self.weights = np.full((1, len(models)), 1 / len(models))
         self.card = ModelCard()
         self.gains: tuple[float, float] | None = None
+        self.end_of_text = -1
         self._buckets: Buckets | None = None
 
     @property
@@ -91,6 +102,7 @@ class Mixture:
                 self.components[number] = fit_component(unfitted, spec, self.runtime, train, valid, progress)
                 task.advance()
         self._buckets = None
+        self.end_of_text = train.vocabulary.end_of_text
         notes = []
         sample = valid.head(_TUNING_TOKENS)
         if len(sample):
@@ -183,6 +195,25 @@ class Mixture:
     def next_log_probs(self, context: Context) -> NDArray[np.float64]:
         return self.next_log_probs_after(context[:0], context)
 
+    def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> Floats:
+        places = from_document(windows, self.end_of_text)[0]
+        scores = [window_log_probs(component, windows) for component in self.components]
+        return _mixed(self._log_weights_of_windows(windows, places), scores)
+
+    def stretches(self, tokens: Tokens) -> Iterator[Floats]:
+        log_weights, start = self._log_weights(tokens), 0
+        for scores in in_step([distributions(component, tokens) for component in self.components]):
+            stop = start + len(scores[0])
+            yield _mixed(log_weights[start:stop], scores)
+            start = stop
+
+    def _log_weights_of_windows(self, windows: NDArray[np.integer[Any]], places: NDArray[np.int64]) -> Floats:
+        """[q, m] nats, after windows [q, N] at their places [q] in their documents."""
+        if self.gate is not None:
+            return self.gate.log_weights(Features(self.components).of_windows(windows, places, self.end_of_text))
+        found: Floats = np.log(self.weights)[self.buckets.of_windows(windows, places)]
+        return found
+
     def next_log_probs_after(self, history: Context, context: Context) -> NDArray[np.float64]:
         log_weights = self._log_weights_after(context)
         scores = np.stack([next_log_probs(component, history, context) for component in self.components], axis=1)
@@ -197,6 +228,7 @@ class Mixture:
             "buckets": self.buckets.kind,
             "weights": self.weights.tolist(),
             "gate": None if self.gate is None else self.gate.json(),
+            "end_of_text": self.end_of_text,
         }
         (folder / "mixture.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
         self.card.save(folder / "card.json")
@@ -216,6 +248,7 @@ class Mixture:
             if len(loaded) < 2 or fitted.kind not in ("auto", "position", "match", None):
                 raise ValueError("no two models, or buckets of another kind")
             fitted._buckets = None
+            fitted.end_of_text = files.whole_number(state, "end_of_text", 0, files.MOST_TOKENS)
             shape = (len(fitted.buckets), len(loaded))
             fitted.weights = files.numbers(state["weights"], shape, np.finfo(np.float64).tiny, 1)
             fitted.gate_option, fitted.gate, fitted.gains = None, None, None
@@ -224,6 +257,17 @@ class Mixture:
                 fitted.gate = ContextGate.of(state["gate"], size, len(loaded))
         fitted.card = ModelCard.load(folder / "card.json")
         return fitted
+
+
+def _mixed(log_weights: Floats, scores: list[Floats]) -> Floats:
+    """[q, V] nats: ln sum over m of l_m p_m, of log-weights [q, m] and m distributions [q, V] in nats."""
+    total = np.zeros(scores[0].shape)
+    weights, part = np.exp(log_weights), np.empty_like(total)
+    for number, each in enumerate(scores):
+        np.multiply(np.exp(each, out=part), weights[:, number, None], out=part)
+        total += part
+    with np.errstate(divide="ignore"):  # where no model thinks a token possible
+        return np.log(total, out=total)
 
 
 def held_out_gains(features: Floats, log_probs: Floats, buckets: NDArray[np.int64], count: int) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from lmbench.errors import UsageError
 from lmbench.model._components import fit_component, load_component, make_component, refit_component, save_component
 from lmbench.model._gate import fit_gate, gate_weights
 from lmbench.model._neural import Neural
-from lmbench.model.base import Context, ModelCard
+from lmbench.model.base import Context, ModelCard, from_document
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -176,6 +176,12 @@ class NeuralCache:
 
     def next_log_probs(self, context: Context) -> Floats:
         return self.next_log_probs_after(context[:0], context)
+
+    def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> Floats:
+        """As `Windowed`, one after the other; each is read as if a document began with it."""
+        lengths, _ = from_document(windows, self.end_of_text)
+        asked = [window[len(window) - length :] for window, length in zip(windows, lengths.tolist(), strict=True)]
+        return np.stack([self.next_log_probs(context) for context in asked])
 
     def next_log_probs_after(self, history: Context, context: Context) -> Floats:
         scores = self.base.next_log_probs(context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from lmbench import files
 from lmbench.counts.backoff import BackoffModel, Storage
 from lmbench.counts.contexts import Sureness, context_features
+from lmbench.counts.following import stretches, window_log_probs
 from lmbench.counts.ngrams import MAX_ORDER, NgramCounts
 from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.pruning import count_masks, relative_entropy_pruned, thresholds
@@ -135,6 +137,12 @@ class Ngram:
 
     def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         return self.model.next(context)
+
+    def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        return window_log_probs(self.model, windows)
+
+    def stretches(self, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
+        return stretches(self.model, tokens.ids)
 
     def context_features(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[n + 1, order + 4]: the length of the longest stored context, a column each, and what

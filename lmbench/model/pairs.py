@@ -14,7 +14,7 @@ from torch import Tensor
 from lmbench import files
 from lmbench.counts.arrays import narrow
 from lmbench.counts.ngrams import stream
-from lmbench.counts.pairs import PairTable, contexts_of, count_pairs, unigrams
+from lmbench.counts.pairs import PairTable, contexts_of, count_pairs, unigrams, window_contexts
 from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.trie import Trie
 from lmbench.disk import save_tensors
@@ -197,6 +197,25 @@ class Pairs:
             return self._product.log_probs(row)[0].cpu().numpy()
         every = torch.arange(len(self._unigram), dtype=torch.int32, device=self.device)
         return self._mixture(row.expand(len(every), -1), every).cpu().numpy()
+
+    def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        contexts = window_contexts(windows, self._end_of_text, self.distance, self.device)
+        found = np.empty((len(windows), len(self._unigram)))
+        with coarse_threads():
+            for part in self._product.batches(len(windows)):
+                found[part] = self._after(contexts[part])
+        return found
+
+    def stretches(self, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
+        contexts = self._contexts(tokens.ids)
+        for part in self._product.batches(len(tokens)):
+            yield self._after(contexts[part])
+
+    def _after(self, contexts: Tensor) -> NDArray[np.float64]:
+        """[q, V] nats; `contexts`: [q, N]."""
+        if self.combine == "product":
+            return self._product.log_probs(contexts).cpu().numpy()
+        return self._mixed.log_probs(contexts, self._unigram).cpu().numpy()
 
     def _batches(self, size: int) -> Iterator[slice]:
         if self.combine == "product":

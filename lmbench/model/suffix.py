@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,6 +17,7 @@ from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.counts.suffix_matches import Matches
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.model._suffix_rows import text_probs, window_probs
 from lmbench.model._suffixes import (
     SETTINGS,
     PitmanYor,
@@ -27,7 +29,7 @@ from lmbench.model._suffixes import (
     tuned,
     untuned,
 )
-from lmbench.model.base import ModelCard
+from lmbench.model.base import STRETCH, ModelCard
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -158,6 +160,20 @@ class Suffix:
         document = np.concatenate([[self.index.end_of_text], np.asarray(context, dtype=np.int64)])
         with coarse_threads():
             return distribution(self.index, document, self._rule, self.depth).log().numpy()
+
+    def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        found = np.empty((len(windows), self.index.vocabulary_size))
+        rows = max(1, STRETCH // self.index.vocabulary_size)
+        with coarse_threads():
+            for start in range(0, len(windows), rows):
+                part = slice(start, start + rows)
+                found[part] = window_probs(self.index, windows[part], self._rule, self.depth).log().numpy()
+        return found
+
+    def stretches(self, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
+        rows = max(1, STRETCH // self.index.vocabulary_size)
+        for probs in text_probs(self.index, tokens.ids, self._rule, self.depth, rows):
+            yield probs.log().numpy()
 
     def context_features(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[n + 1, depth + 3]: the length of the longest suffix seen, up to `depth`, a column each; ln of how often it

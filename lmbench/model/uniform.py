@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench import files
-from lmbench.model.base import ModelCard
+from lmbench.model.base import STRETCH, ModelCard
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -38,6 +39,14 @@ class Uniform:
 
     def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         return np.full(self.size, -math.log(self.size))
+
+    def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        return np.full((len(windows), self.size), -math.log(self.size))
+
+    def stretches(self, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
+        width = max(1, STRETCH // self.size)
+        for start in range(0, len(tokens), width):
+            yield self.window_log_probs(tokens.ids[start : start + width, None])
 
     def save(self, folder: Path) -> None:
         (folder / "uniform.json").write_text(json.dumps({"vocabulary": self.size}), encoding="utf-8")

@@ -11,7 +11,7 @@ from tiny_models import tiny
 
 from lmbench.errors import UsageError
 from lmbench.model import models
-from lmbench.model.base import Model, next_log_probs
+from lmbench.model.base import Model, distributions, next_log_probs, window_log_probs
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.smoothing import smoothings
@@ -65,6 +65,11 @@ def tolerance(model: Model) -> float:
     return 1e-9 if model.card.dtype == "float64" else 1e-5
 
 
+def exactness(model: Model) -> float:
+    """How far two ways to the same number may be apart."""
+    return 1e-12 if model.card.dtype != "float32" or model.card.stored_ngrams else 1e-5
+
+
 OWN_TOKENS = "predicts tokens of its own, and its card says so"
 
 
@@ -100,6 +105,37 @@ def test_log_probs_are_those_of_next_log_probs_at_every_position(model: Model) -
     assert scores == pytest.approx(np.array(expected), abs=tolerance(model))
     first = TEST.document(0)
     assert np.array_equal(next_log_probs(model, first[:0], first[:7]), model.next_log_probs(first[:7]))
+
+
+def test_windows_that_begin_a_document_are_next_log_probs(model: Model) -> None:
+    if model.card.own_tokens:
+        with pytest.raises(UsageError, match="no distribution over the next token of this run"):
+            window_log_probs(model, np.array([[0]]))
+        return
+    of_net = model.card.stride is not None
+    asked = [context for context in contexts() if not of_net or len(context) < 8]
+    end, width = VOCABULARY.end_of_text, max(map(len, asked)) + 1
+    windows = np.array([[1] * (width - 1 - len(context)) + [end, *context] for context in asked])
+    windows[0, :-1] = end
+    found = window_log_probs(model, windows)
+    expected = np.stack([model.next_log_probs(np.array(context, dtype=np.int64)) for context in asked])
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, expected, rtol=0, atol=exactness(model))
+    if model.card.distribution:
+        for log_probs in window_log_probs(model, np.array([[5, 0, 3], [6, 6, 6], [0, 1, end], [end, end, 2]])):
+            assert np.logaddexp.reduce(log_probs) == pytest.approx(0, abs=tolerance(model))
+
+
+def test_all_distributions_of_a_text_are_next_log_probs(model: Model) -> None:
+    if model.card.own_tokens:
+        pytest.skip(OWN_TOKENS)
+    found = np.concatenate(list(distributions(model, TEST)))
+    expected = [
+        next_log_probs(model, TEST.ids[:start], TEST.ids[start:place])
+        for start, stop in zip(TEST.documents, TEST.ends, strict=True)
+        for place in range(start, stop)
+    ]
+    np.testing.assert_allclose(found, np.stack(expected), rtol=0, atol=exactness(model))
 
 
 def test_the_future_does_not_change_the_past(model: Model) -> None:

@@ -1,0 +1,160 @@
+"""Whole next-token distributions of a back-off model, many contexts at once.
+
+    p(w | h) = p(hw) b(h') b(h'') ..      hw the longest stored n-gram that ends the context with w, h', h'' longer ones
+
+so that a row is the unigrams times the weights of all its contexts, written once, and over it, from short contexts to
+long ones, the children of each context: a slice of the trie, times the weights of the contexts longer than it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lmbench.counts.arrays import flatnonzero, repeated, widened
+from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.ngrams import stream
+from lmbench.counts.parallel import coarse_threads, over_parts
+
+_CELLS = 1 << 18  # numbers of one piece of work on a CPU: what stays in its cache
+_FEWEST = 32  # rows of a piece, below which its overhead costs more than memory does
+_ON_GPU = 1 << 26
+_STRETCH = 1 << 22  # numbers of the distributions that are handed out together
+
+
+def window_contexts(model: BackoffModel, windows: NDArray[np.integer[Any]]) -> list[tuple[Tensor, Tensor]]:
+    """For each length from 1 on, the contexts at the end of q `windows` [q, N]: ([q] int64 the node of each, -1 where
+    it is not stored, [q] bool whether it lies in one document).
+
+    A window that holds an end of text is read from the last one on, which begins a document.
+    """
+    reach = min(model.order - 1, windows.shape[1])
+    kept = np.ascontiguousarray(windows[:, windows.shape[1] - reach :].T, dtype=np.int32)
+    words = torch.from_numpy(kept).to(model.device)  # [reach, q]
+    found: list[tuple[Tensor, Tensor]] = []
+    inside = torch.ones(words.shape[1], dtype=torch.bool, device=model.device)
+    asked = inside
+    for length in range(1, reach + 1):
+        if length > 1:
+            inside = inside & (words[reach - length + 1] != model.end_of_text)
+            # of n-grams that are stored with what they end with, none is where its shorter one is not
+            asked = inside & (found[-1][0] >= 0) if model.suffix_closed else inside
+        nodes = torch.full((words.shape[1],), -1, dtype=torch.int64, device=model.device)
+        lanes = flatnonzero(asked)
+        nodes[lanes] = model.trie.find(words[reach - length :].index_select(1, lanes)).long()
+        found.append((nodes, inside))
+    return found
+
+
+def longest_window_contexts(
+    model: BackoffModel, windows: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """As `counts.contexts.longest_contexts`, at the end of each window: [q] tokens of the longest stored context,
+    and its ln b, [q]."""
+    lengths = torch.zeros(len(windows), dtype=torch.int64, device=model.device)
+    weights = torch.zeros(len(windows), dtype=torch.float64, device=model.device)
+    for length, (nodes, _) in enumerate(window_contexts(model, windows), 1):
+        lanes = flatnonzero(nodes >= 0)
+        lengths[lanes] = length
+        if len(lanes):
+            weights[lanes] = model.log_backoffs[length - 1].index_select(0, nodes[lanes]).double()
+    return lengths.cpu().numpy(), weights.cpu().numpy()
+
+
+def text_contexts(
+    model: BackoffModel, ids: NDArray[np.integer[Any]], start: int, stop: int
+) -> list[tuple[Tensor, Tensor]]:
+    """As `window_contexts`, of the places `start` to `stop` of a text that begins a document."""
+    reach = model.order - 1
+    before = max(0, start - reach)
+    text = stream(ids[before : stop - 1], model.end_of_text, str(model.device))  # entry i stands before the id i
+    if before:
+        text = text[1:]
+    ends = text == model.end_of_text
+    since = torch.cumsum(ends, 0)  # ends of text up to each entry: as many at a context's first as at its last, or one
+    found = []
+    offset = before + (before > 0)  # entries of the whole stream before `text`
+    places = torch.arange(start, stop, device=model.device) - offset  # of the last token of each context
+    for length, nodes in enumerate(model.trie.match(text, min(reach, len(text))) if reach else [], 1):
+        first = places - (length - 1)
+        there = first >= 0
+        at = first.clamp(min=0)
+        inside = there & (since[places] == since[at])
+        stored = nodes.long()[at.clamp(max=len(nodes) - 1)]
+        found.append((torch.where(inside, stored, -1), inside))
+    return found
+
+
+def distributions(model: BackoffModel, contexts: list[tuple[Tensor, Tensor]], rows: int) -> Tensor:
+    """[rows, V] float64 nats after the `contexts` of each row."""
+    weights = []
+    for length, (nodes, inside) in enumerate(contexts, 1):
+        weight = inside.double() * model.unseen_log_backoff
+        if model.trie.size(length):
+            stored = model.log_backoffs[length - 1].index_select(0, nodes.clamp(min=0)).double()
+            weight = torch.where(nodes >= 0, stored, weight)
+        weights.append(weight)
+    beyond = torch.zeros(rows, dtype=torch.float64, device=model.device)  # weights of the contexts that are longer
+    above = []
+    for weight in reversed(weights):
+        above.append(beyond)
+        beyond = beyond + weight
+    above.reverse()
+    scores = model.log_probs[0][:].double() + beyond[:, None]
+    flat, size = scores.view(-1), scores.shape[1]
+    for length, (nodes, _) in enumerate(contexts, 1):
+        lanes = flatnonzero(nodes >= 0)
+        parents, first = nodes.index_select(0, lanes), model.trie.first[length - 1]
+        begins = first.index_select(0, parents).long()
+        degrees = first.index_select(0, parents + 1).long() - begins
+        owner = repeated(degrees)
+        places = torch.arange(len(owner), device=model.device)
+        places += (begins - (degrees.cumsum(0) - degrees)).index_select(0, owner)
+        cells = widened(model.trie.tokens[length].index_select(0, places)).long()
+        cells += (lanes * size).index_select(0, owner)
+        values = model.log_probs[length].index_select(0, places).double()
+        values += above[length - 1].index_select(0, lanes).index_select(0, owner)
+        flat.index_copy_(0, cells, values)
+    return scores
+
+
+def window_log_probs(model: BackoffModel, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """[q, V] nats: what follows each window [q, N], see `window_contexts`."""
+    found = np.empty((len(windows), model.trie.vocabulary_size))
+
+    def fill(part: slice) -> None:
+        rows = part.stop - part.start
+        found[part] = distributions(model, window_contexts(model, windows[part]), rows).cpu().numpy()
+
+    with coarse_threads():
+        _ = model.trie.directory  # made once, before the workers ask for it
+        over_parts(fill, _parts(model, len(windows)), model.device)
+    return found
+
+
+def stretches(model: BackoffModel, ids: NDArray[np.integer[Any]]) -> Iterator[NDArray[np.float64]]:
+    """[m, V] nats, one array after the other: what is predicted at each place of a text that begins a document."""
+    width = max(1, _STRETCH // model.trie.vocabulary_size)
+    for begin in range(0, len(ids), width):
+        end = min(begin + width, len(ids))
+        found = np.empty((end - begin, model.trie.vocabulary_size))
+
+        def fill(part: slice, begin: int = begin, found: NDArray[np.float64] = found) -> None:
+            contexts = text_contexts(model, ids, begin + part.start, begin + part.stop)
+            found[part] = distributions(model, contexts, part.stop - part.start).cpu().numpy()
+
+        with coarse_threads():
+            _ = model.trie.directory
+            over_parts(fill, _parts(model, end - begin), model.device)
+        yield found
+
+
+def _parts(model: BackoffModel, rows: int) -> list[slice]:
+    cells = _CELLS if model.device.type == "cpu" else _ON_GPU
+    width = max(_FEWEST, cells // model.trie.vocabulary_size)
+    return [slice(start, min(start + width, rows)) for start in range(0, rows, width)]
