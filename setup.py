@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the manifests of `corpora/`, and the commit, go into the package that is built."""
+"""What pyproject.toml cannot say: data beside the package, and the commit, go into the package that is built."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
-MANIFESTS = Path("corpora")
+DATA = {  # folder in the package: files of the checkout
+    "manifests": "corpora/*.toml",
+    "recipes": "recipes/*.toml",
+    "reference": "results/reference/check-*.json",
+}
 
 
 def write_commit(package: Path) -> None:
@@ -21,21 +25,24 @@ def write_commit(package: Path) -> None:
     (package / module["BUILT"]).write_text(content, encoding="utf-8")
 
 
-class BuildWithManifests(build_py):
-    """`corpora/*.toml` as `lmbench/manifests/*.toml`; an editable install reads them where they are, as it asks git."""
+class BuildWithData(build_py):
+    """`corpora/*.toml` as `lmbench/manifests/*.toml`, and so on; an editable install reads them where they are, as it
+    asks git."""
 
     def run(self) -> None:
         super().run()
         if self.editable_mode:
             return
-        target = Path(self.build_lib) / "lmbench" / "manifests"
-        target.mkdir(parents=True, exist_ok=True)
-        for path in sorted(MANIFESTS.glob("*.toml")):
-            copyfile(path, target / path.name)
+        for name, pattern in DATA.items():
+            target = Path(self.build_lib) / "lmbench" / name
+            target.mkdir(parents=True, exist_ok=True)
+            for path in sorted(Path().glob(pattern)):
+                copyfile(path, target / path.name)
         write_commit(Path(self.build_lib) / "lmbench")
 
     def get_source_files(self) -> list[str]:
-        return [*super().get_source_files(), *map(str, sorted(MANIFESTS.glob("*.toml")))]
+        beside = (path for pattern in DATA.values() for path in sorted(Path().glob(pattern)))
+        return [*super().get_source_files(), *map(str, beside)]
 
 
 class SourcesWithCommit(sdist):
@@ -46,4 +53,4 @@ class SourcesWithCommit(sdist):
         write_commit(Path(base_dir) / "lmbench")
 
 
-setup(cmdclass={"build_py": BuildWithManifests, "sdist": SourcesWithCommit})
+setup(cmdclass={"build_py": BuildWithData, "sdist": SourcesWithCommit})

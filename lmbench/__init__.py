@@ -4,6 +4,11 @@
     >>> done = lmbench.run(lmbench.Plan(source="book.txt", models=["ngram(order=5)", "transformer"]))
     >>> [(row.model, row.bits_per_byte) for row in done.record.rows]
 
+A run that is there already, and what each test token cost under one of its models:
+
+    >>> done = lmbench.open("latest")
+    >>> done.record, done.tokens, done.losses("ngram(order=5)")
+
 Names are imported when they are first used, so that `import lmbench` costs nothing.
 """
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from lmbench.errors import LmbenchError, UsageError
     from lmbench.model import models
     from lmbench.pipeline import Plan, Run, load_model, run
+    from lmbench.pipeline import open_run as open
     from lmbench.record import Record
     from lmbench.spec import Spec, parse
     from lmbench.store import read_record
@@ -28,7 +34,7 @@ if TYPE_CHECKING:
 # Large arrays in large pages, where Linux has them: counting takes a quarter less time. Torch reads this once.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
-_HOME = {
+_HOME = {  # the module of a name, and the name there where it is another
     "LmbenchError": "lmbench.errors",
     "Plan": "lmbench.pipeline",
     "Record": "lmbench.record",
@@ -40,6 +46,7 @@ _HOME = {
     "estimators": "lmbench.entropy",
     "load_model": "lmbench.pipeline",
     "models": "lmbench.model",
+    "open": "lmbench.pipeline:open_run",
     "open_source": "lmbench.corpus",
     "parse": "lmbench.spec",
     "read_record": "lmbench.store",
@@ -48,7 +55,7 @@ _HOME = {
 }
 
 __all__ = [  # noqa: RUF022 - grouped by what they are for
-    "Plan", "run", "Run", "Record", "read_record", "load_model",
+    "Plan", "run", "open", "Run", "Record", "read_record", "load_model",
     "open_source", "tokenizers", "models", "estimators",
     "Spec", "parse", "Tokens", "Vocabulary",
     "LmbenchError", "UsageError",
@@ -61,7 +68,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("importlib.metadata").version("lmbench")
     if name not in _HOME:
         raise AttributeError(f"module 'lmbench' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    module, _, other = _HOME[name].partition(":")
+    return getattr(importlib.import_module(module), other or name)
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@
       fits/<key>/        while it goes on: what is fitted already, of which rows and models in them have links
       suffix/            the index of the training text, once `lmbench count` or `overlap` has needed one
 
-`lmbench/record.py` says what is in record.json.
+`lmbench.record` says what is in record.json; the hashes of all these files but those of `fits` and `suffix` are in it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ from pydantic import ValidationError
 from lmbench import files, written
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.record import Record, Row, first_fault
+from lmbench.record.migration import migrated
 from lmbench.runs import LATEST as LATEST
 from lmbench.runs import LONGEST_RECORD, outline
 from lmbench.runs import RECORD as RECORD
@@ -43,6 +44,7 @@ from lmbench.spec import Spec, parse
 _PARTS = re.compile(  # of a run's folder
     r"tokenizer|test|models|fits|checkpoints|suffix|(record|report|entropy)[\w.-]*\.(json|html|png)|\..*\.part"
 )
+LOG_PROBS = "log_probs.npy"
 _HIGHEST = 1.0  # nats of a score: one that is no distribution may lie a little above zero
 
 
@@ -119,11 +121,12 @@ def write_record(folder: Path, record: Record) -> None:
 
 
 def read_record(folder: Path) -> Record:
-    """The record of a run. Raises LmbenchError naming the file where it is missing, cut or not a record."""
+    """The record of a run, one of an earlier format brought up to today's. Raises LmbenchError naming the file where it
+    is missing, cut, not a record, or of a later version."""
     path = folder / RECORD
     remedy = "restore it, or run again into another folder"
     try:
-        return Record.model_validate(files.read_json(path, LONGEST_RECORD))
+        return Record.model_validate(migrated(files.read_json(path, LONGEST_RECORD), str(path)))
     except FileNotFoundError as error:
         raise LmbenchError(f"{folder} holds no {RECORD}: it is not the folder of a run") from error
     except ValidationError as error:
@@ -214,9 +217,12 @@ def write_array(path: Path, array: NDArray[np.float64]) -> None:
 
 
 def read_log_probs(run: Path, row: Row) -> NDArray[np.float64]:
-    """[n] nats: a row's log-probabilities of the test tokens. Raises LmbenchError naming a damaged file."""
-    path = folder_of(run, row) / "log_probs.npy"
-    return read_scores(path, row.tokens)
+    """[n] nats: a row's log-probabilities of the test tokens. Raises LmbenchError naming a file that is damaged, or is
+    not the one that the row was made from."""
+    home = folder_of(run, row)
+    scores = read_scores(home / LOG_PROBS, row.tokens)
+    check_files(home, row.files, [LOG_PROBS])
+    return scores
 
 
 def read_scores(path: Path, count: int) -> NDArray[np.float64]:
@@ -230,3 +236,31 @@ def read_scores(path: Path, count: int) -> NDArray[np.float64]:
 def now() -> datetime:
     """The time, to the second, in UTC."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hashes_of(folder: Path, *parts: str) -> dict[str, str]:
+    """SHA-256 of each file in `parts` of `folder`, or in all of it, by its place in `folder`."""
+    homes = [folder / part for part in parts] or [folder]
+    found = sorted(path for home in homes for path in home.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in found}
+
+
+def check_files(home: Path, known: Mapping[str, str], names: Iterable[str], most: float = math.inf) -> None:
+    """Raise LmbenchError where a file of `home` is not the one whose hash is `known` under its name.
+
+    A name without a hash, as records of before they were kept have none, and a file of more than `most` bytes are not
+    looked at.
+    """
+    for name in names:
+        path = files.inside(home, name)
+        if name in known and path.is_file() and files.size_of(path) <= most and sha256(path) != known[name]:
+            raise LmbenchError(
+                f"{path} is not the file that this run's record was made with: its SHA-256 is another one; restore it, "
+                "or run the model again"
+            )

@@ -96,3 +96,12 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is random.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 WholeNotes = Annotated[bool, typer.Option("--notes", help="The notes in full length.")]
+Tensorboard = Annotated[
+    Path | None,
+    typer.Option(
+        "--tensorboard",
+        metavar="DIR",
+        help="Write the learning curves there as event files of TensorBoard (needs the package tensorboard).",
+        rich_help_panel=OUTPUT,
+    ),
+]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,6 +26,7 @@ from lmbench.cli._options import (
     Errors,
     Quiet,
     Seed,
+    Tensorboard,
     TestText,
     TextField,
     WholeNotes,
@@ -34,6 +37,7 @@ from lmbench.training.budget import SECONDS
 
 if TYPE_CHECKING:
     from lmbench.pipeline import OnRow, Run
+    from lmbench.pipeline.fits import OnPoint
     from lmbench.record import Entropy, Failure, Row
 
 __all__ = ["run"]
@@ -41,7 +45,7 @@ __all__ = ["run"]
 PANEL = "Run"
 
 _WHAT, _BUDGET = "What is compared", "Budget of a net"
-_WITH_RESUME = ("resume", "device", "out", "json", "notes", "quiet", "debug")
+_WITH_RESUME = ("resume", "device", "out", "json", "notes", "quiet", "debug", "tensorboard")
 
 
 class Protocol(StrEnum):
@@ -186,6 +190,7 @@ def run(
             autocompletion=complete_run,
         ),
     ] = None,
+    tensorboard: Tensorboard = None,
     device: DeviceName = Device.AUTO,
     seed: Seed = 0,
     json: Annotated[
@@ -220,12 +225,12 @@ def run(
         return
     if resume is not None:
         _alone(context)
-    with shown_on(terminal.notes(), quiet) as (progress, lines_out):
+    with _curves(tensorboard) as on_point, shown_on(terminal.notes(), quiet) as (progress, lines_out):
         tell = _teller(lines_out)
         if resume is not None:
             folder = store.find_run(resume, out)
             chosen = None if device is Device.AUTO else device.value
-            done = pipeline.resume(folder, progress, tell, chosen)
+            done = pipeline.resume(folder, progress, tell, chosen, on_point)
         else:
             plan = pipeline.Plan(
                 source=source, models=_listed(model, pipeline.MODELS), tokenizer=tokenizer,
@@ -235,8 +240,20 @@ def run(
                 blocks=blocks, train_flops=train_flops, match=None if match is None else match.value,
                 shuffle_labels=shuffle_labels, deduplicate=deduplicate, seeds=seeds, name=name,
             )  # fmt: skip
-            done = pipeline.run(plan, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]))
+            done = pipeline.run(plan, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]), on_point)
     _show(done, json, notes)
+
+
+@contextmanager
+def _curves(folder: Path | None) -> Iterator[OnPoint | None]:
+    """Who writes learning curves into `folder` while nets train; nobody where there is no folder."""
+    if folder is None:
+        yield None
+        return
+    from lmbench.report.tensorboard import Curves
+
+    with Curves(folder) as curves:
+        yield curves.add
 
 
 def _alone(context: typer.Context) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -29,9 +29,14 @@ from lmbench.cli._progress import shown_on
 from lmbench.cli._tables import Format
 from lmbench.errors import LmbenchError, UsageError
 
+if TYPE_CHECKING:
+    from lmbench.cli._scores import Request
+    from lmbench.score.protocol.base import Measure
+
 __all__ = ["score"]
 
 PANEL = "Look at a run"
+_LARGE = 1 << 40  # bytes: of a text for which models are opened whole
 
 
 class Per(StrEnum):
@@ -40,6 +45,11 @@ class Per(StrEnum):
     LINE = "line"
     WORD = "word"
     TOKEN = "token"
+
+
+class Closing(Protocol):
+    def close(self) -> None:
+        """Write what was kept back."""
 
 
 def score(
@@ -69,6 +79,15 @@ def score(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="What another program would report beside the exact figure, and what they differ by: kenlm, "
+            "lm-eval(max_length=N), nanogpt(block_size=N, batch=N, iterations=N).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     lines: Annotated[
         bool | None,
         typer.Option(
@@ -100,42 +119,75 @@ def score(
 
       lmbench score essay.txt --lines --model 'ngram(order=3)' --per document --format tsv > scores.tsv
 
+      lmbench score latest essay.txt --protocol nanogpt
+
       lmbench score latest - --nbest --model 'ngram(order=5)' < hypotheses.nbest > rescored.nbest
     """
     from lmbench import store
-    from lmbench.cli._scores import Request, rescore, score_file, score_stream
+    from lmbench.cli._scores import Request
     from lmbench.pipeline.scoring import Scorer
 
     if nbest and (per is not Per.FILE or form is not Format.TEXT):
         raise UsageError("--nbest has a form of its own: leave --per and --format out")
+    if protocol is not None and (nbest or per is not Per.FILE):
+        raise UsageError("--protocol measures whole texts: leave --per and --nbest out")
+    measure = None if protocol is None else _measure(protocol)
     folder = store.find_run(run, out)
-    sizes = [None if name == "-" else _size(name) for name in file]
-    size = None if None in sizes else sum(each for each in sizes if each is not None)
     options: dict[str, Any] = {"encoding": encoding, "errors": errors.value, "text_field": text_field}
     with shown_on(terminal.notes(), quiet) as (progress, _):
-        scorer = Scorer.open(folder, model or ["best"], device.value, size)
+        scorer = Scorer.open(folder, model or ["best"], device.value, _LARGE if measure else _sizes(file))
         wanted = Request(scorer, scorer.lines if lines is None else lines, options, progress)
-        if nbest:
-            _each(file, lambda name: rescore(wanted, name))
-            return
-        table = wanted.table(per.value, form)
-        streams = wanted.lines and per is not Per.FILE and form is not Format.PARQUET
+        if measure is not None:
+            from lmbench.cli._protocol import Protocols
 
-        def one(name: str) -> None:
-            if name == "-" and streams:
-                score_stream(wanted, per.value, table)
-            else:
-                score_file(wanted, name, per.value, table)
+            _all(file, figures := Protocols(wanted, measure, str(protocol), form), figures.add)
+        else:
+            _scored(wanted, file, per, form, nbest)
 
-        try:
-            _each(file, one)
-        finally:
-            table.close()
+
+def _measure(protocol: str) -> Measure:
+    """The protocol that a SPEC says. Raises UsageError where there is no such one."""
+    from lmbench.score.protocol import protocols
+
+    measure: Measure = protocols.make(protocol)
+    return measure
+
+
+def _scored(wanted: Request, file: list[str], per: Per, form: Format, nbest: bool) -> None:
+    """Print the scores of all texts."""
+    from lmbench.cli._scores import rescore, score_file, score_stream
+
+    if nbest:
+        _each(file, lambda name: rescore(wanted, name))
+        return
+    table = wanted.table(per.value, form)
+    streams = wanted.lines and per is not Per.FILE and form is not Format.PARQUET
+
+    def one(name: str) -> None:
+        if name == "-" and streams:
+            score_stream(wanted, per.value, table)
+        else:
+            score_file(wanted, name, per.value, table)
+
+    _all(file, table, one)
+
+
+def _all(names: list[str], table: Closing, work: Callable[[str], None]) -> None:
+    """`_each`, and then what `table` has kept back."""
+    try:
+        _each(names, work)
+    finally:
+        table.close()
+
+
+def _sizes(names: list[str]) -> int | None:
+    """Bytes of all texts, roughly; None where they come piece by piece."""
+    return None if "-" in names else sum(map(_size, names))
 
 
 def _size(name: str) -> int:
     path = Path(name)
-    return path.stat().st_size if path.is_file() else 0 if not path.exists() else 1 << 40
+    return path.stat().st_size if path.is_file() else 0 if not path.exists() else _LARGE
 
 
 def _each(names: list[str], work: Callable[[str], None]) -> None:

@@ -5,10 +5,23 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lmbench.errors import LmbenchError
+
+
+class Known(BaseModel):
+    """A published figure for this text: of which `model`, by whom (`source`), and by which conventions (`about`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    model: str
+    value: float = Field(gt=0)
+    unit: Literal["bits/character", "nats/character", "bits/byte"]
+    source: str
+    about: str
 
 
 class Manifest(BaseModel):
@@ -17,7 +30,8 @@ class Manifest(BaseModel):
     `joined`: the records are successive pieces of one text, not documents. `split`: the fractions
     that convention uses where the source has no splits of its own. Where they are known: `bytes`,
     about how large the text is, all parts together, and `hash`, the SHA-256 of the text, which is
-    checked when it is read. `formerly`: names of corpora that are no more, whose place it has taken.
+    checked when it is read. `formerly`: names of corpora that are no more, whose place it has taken. `published`: what
+    others have reached on it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,6 +49,7 @@ class Manifest(BaseModel):
     reference: str | None = None
     notes: tuple[str, ...] = ()
     formerly: tuple[str, ...] = ()
+    published: tuple[Known, ...] = ()
 
 
 def folder() -> Path:

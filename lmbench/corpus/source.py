@@ -37,7 +37,8 @@ class Corpus:
     """A text and where it is from. `valid` and `test` are the source's own, None where it has none.
 
     `card`: `source`, `licence`, `hash`, `documents`, `bytes`, `characters`, `lines`, `notes`
-    (sentences), and what else is known, such as `truth_bits_per_character`.
+    (sentences), `published` (`manifest.Known`) where others have scored on it, and what else is known, such as
+    `truth_bits_per_character`.
     """
 
     name: str
@@ -84,6 +85,9 @@ def open_source(
     if known is not None and known.hash is not None:
         _check_hash(parts["train"], known)
     notes: list[str] = [*(known.notes if known else ()), *facts.pop("notes", [])]
+    same = known or _recognised(parts["train"])
+    if same is not None and same.published:
+        facts["published"] = [each.model_dump() for each in same.published]
     if lines:
         cut = {part: lines_of(text) for part, text in parts.items()}
         parts = {part: text for part, (text, _, _) in cut.items()}
@@ -167,14 +171,25 @@ def _source(source: str, reading: Reading) -> Source:
     raise _missing(source, path)
 
 
-def _check_hash(text: Text, known: manifests.Manifest) -> None:
+def _recognised(text: Text) -> manifests.Manifest | None:
+    """The manifest whose text this is, whatever it was called."""
+    alike = [known for known in manifests.corpora() if known.hash is not None and known.bytes == text.bytes]
+    return next((known for known in alike if _digest(text) == known.hash), None)
+
+
+def _digest(text: Text) -> str:
     digest = hashlib.sha256()
     for window in text.contents():
         digest.update(np.ascontiguousarray(window).data)
-    if digest.hexdigest() != known.hash:
+    return digest.hexdigest()
+
+
+def _check_hash(text: Text, known: manifests.Manifest) -> None:
+    found = _digest(text)
+    if found != known.hash:
         raise LmbenchError(
             f"{known.name}: {known.source} does not hold the text that the manifest knows "
-            f"(SHA-256 {digest.hexdigest()}, expected {known.hash}); pass the path of a good copy"
+            f"(SHA-256 {found}, expected {known.hash}); pass the path of a good copy"
         )
 
 

@@ -77,6 +77,12 @@ class BackoffModel:
             over_chunks(score, len(ids), self.device)
         return scores
 
+    def within(self, piece: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """[n - 1] nats: ln p of all tokens of `piece` [n] but the first, given what of their context lies in it."""
+        _ = self.trie.directory
+        found: NDArray[np.float64] = self._score(stream(piece[1:], int(piece[0]), str(self.device))).cpu().numpy()
+        return found
+
     def _score(self, text: Tensor) -> Tensor:
         """[n - 1] nats of text[1:], given what of its context lies in `text`.
 

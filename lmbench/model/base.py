@@ -215,6 +215,25 @@ def in_step(streams: Sequence[Iterator[NDArray[np.float64]]]) -> Iterator[list[N
 
 
 @runtime_checkable
+class Piecewise(Protocol):
+    """A model that can be asked about pieces of text, each by itself, whatever stood before it."""
+
+    def piece_log_probs(self, pieces: Sequence[Context]) -> list[NDArray[np.float64]]:
+        """Of each piece, [k] ids, [k - 1] nats: ln p of all but the first, given what stands before it in the piece.
+
+        Raises UsageError where a piece has more ids than the model reads at once.
+        """
+
+
+@runtime_checkable
+class Rereading(Protocol):
+    """A model with tokens of its own, `card.own_tokens`."""
+
+    def reread(self, tokens: Tokens) -> Tokens:
+        """The same text in its own tokens."""
+
+
+@runtime_checkable
 class Knowing(Protocol):
     """A model that can say how much it knows of a context, before the token after it is known."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -143,6 +143,10 @@ class Ngram:
 
     def stretches(self, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
         return stretches(self.model, tokens.ids)
+
+    def piece_log_probs(self, pieces: Sequence[NDArray[np.integer[Any]]]) -> list[NDArray[np.float64]]:
+        """Of each piece, [k] ids, [k - 1] nats: ln p of all but the first, given what stands before it in the piece."""
+        return [self.model.within(piece) for piece in pieces]
 
     def context_features(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[n + 1, order + 4]: the length of the longest stored context, a column each, and what

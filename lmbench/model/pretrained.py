@@ -309,6 +309,10 @@ class Pretrained(OfNet[Causal]):
         found = score(self.net, reading.tokens, self.stride, self.runtime.device, progress or Silent())
         return reading.laid_over(found, len(tokens))
 
+    def reread(self, tokens: Tokens) -> Tokens:
+        """The same text in its own tokens, each document encoded as a whole."""
+        return self._read(tokens).tokens
+
     def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """Raises UsageError: what follows is a distribution over tokens that are not ours."""
         raise UsageError(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from lmbench.pipeline.job import ESTIMATORS, MODELS, Plan
-from lmbench.pipeline.opened import load_model, scored_tokens_of, tokenizer_of, trust
+from lmbench.pipeline.opened import Run, load_model, open_run, scored_tokens_of, tokenizer_of, trust
 from lmbench.pipeline.team import follow, follows
 from lmbench.pipeline.training_text import training_index
-from lmbench.pipeline.work import Interrupted, OnRow, Run, resume, run
+from lmbench.pipeline.work import Interrupted, OnRow, resume, run
 
 __all__ = [
     "ESTIMATORS",
@@ -18,6 +18,7 @@ __all__ = [
     "follow",
     "follows",
     "load_model",
+    "open_run",
     "resume",
     "run",
     "scored_tokens_of",

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from lmbench import store
-from lmbench.corpus.text import Text
 from lmbench.entropy import estimators
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.invocation import install
@@ -24,10 +23,9 @@ from lmbench.pipeline.work import Interrupted, ready
 from lmbench.progress import Progress, Silent
 from lmbench.record import Entropy, Failure, Record, comparable, finite
 from lmbench.report.page import write_page
-from lmbench.report.published import SHARE, english_share
+from lmbench.report.published import SHARE
 from lmbench.report.section.notes import failures_of
 from lmbench.spec import Spec, parse
-from lmbench.tokenizer._pieces import BEFORE_SPACE, batches
 
 PANEL = "entropy.json"
 
@@ -104,9 +102,8 @@ def entropy_panel(
         changed = [mismatch.line for mismatch in comparable(beside.card, card)]
         if changed:
             raise LmbenchError(f"{run}: {', '.join(changed)} changed since the run; run it again")
-        card = beside.card.model_copy(update={"command": command})
-    facts = card.corpus_card | {SHARE: _english(job.splits.train)}
-    card = card.model_copy(update={"corpus_card": facts})
+        facts = beside.card.corpus_card | {SHARE: card.corpus_card[SHARE]}
+        card = beside.card.model_copy(update={"command": command, "corpus_card": facts})
     known = [*truth_of(job.corpus), *(_of_models(beside) if beside else [])]
     before = len(known) + len(refused)
     record = Record(
@@ -149,12 +146,6 @@ def _usable(plan: Plan) -> tuple[Plan, list[Failure]]:
     if not specs:
         raise UsageError("; ".join(f"estimator '{failure.spec}' {failure.message}" for failure in refused))
     return replace(plan, estimators=specs), refused
-
-
-def _english(text: Text) -> float:
-    """`english_share` of the beginning of `text`."""
-    batch = next(batches(text, BEFORE_SPACE), None)
-    return english_share("".join(batch.pieces)) if batch else 0.0
 
 
 def _of_models(run: Record) -> list[Entropy]:

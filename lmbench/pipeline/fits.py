@@ -31,7 +31,7 @@ from lmbench.pipeline.match import trains, trains_itself
 from lmbench.pipeline.passing import VALID
 from lmbench.pipeline.team import ALONE, Team
 from lmbench.progress import Progress, Silent
-from lmbench.runtime import Runtime
+from lmbench.runtime import CurvePoint, Runtime, Values, Watch
 from lmbench.spec import Spec
 from lmbench.store import write_array
 from lmbench.tokens import Tokens
@@ -41,6 +41,8 @@ CHECKPOINTS = "checkpoints"
 FIT = "fit.json"
 MODEL = "model"
 _KEY = 16  # hexadecimal digits
+
+OnPoint = Callable[[CurvePoint], None]
 
 
 @dataclass(frozen=True)
@@ -173,17 +175,26 @@ class Fitted:
 class RunFits:
     """The `Fits` of one run. `refits`: whether final models know the validation text too (a split in two parts).
 
-    `rows`: the models of the run, which say what other rows will want. Whoever asks has a model of its own, in memory.
+    `rows`: the models of the run, which say what other rows will want. `on_point` is called with each point of a
+    learning curve. Whoever asks has a model of its own, in memory.
     """
 
     def __init__(
-        self, folder: Path, train: Tokens, valid: Tokens, refits: bool, rows: Sequence[Spec] = (), team: Team = ALONE
+        self,
+        folder: Path,
+        train: Tokens,
+        valid: Tokens,
+        refits: bool,
+        rows: Sequence[Spec] = (),
+        team: Team = ALONE,
+        on_point: OnPoint | None = None,
     ) -> None:
         self.folder = folder
         self.train = train
         self.valid = valid
         self.refits = refits
         self.team = team
+        self.on_point = on_point
         self._inside = {str(filled(part)) for spec in rows for part in components_of(spec)}
         self._meters: list[Meter] = []
         self._homes: WeakKeyDictionary[Model, Path] = WeakKeyDictionary()
@@ -279,7 +290,13 @@ class RunFits:
         """Fitted and saved in its home, which appears only when it is whole."""
         checkpoints = files.inside(self.folder, CHECKPOINTS, task.key)
         checkpoints.mkdir(parents=True, exist_ok=True)
-        own = replace(runtime, checkpoints=checkpoints, resume=any(checkpoints.iterdir()), fits=self)
+        own = replace(
+            runtime,
+            checkpoints=checkpoints,
+            resume=any(checkpoints.iterdir()),
+            fits=self,
+            watch=self._watch(spec, runtime),
+        )
         fit = Fit(task.key)
         meter = Meter(runtime.device, fit)
         self._meters.append(meter)
@@ -304,6 +321,17 @@ class RunFits:
         self._known[task.key] = fit
         self._homes[model] = home / MODEL
         return model
+
+    def _watch(self, spec: Spec, runtime: Runtime) -> Watch | None:
+        """Who is told of each point of the curve of `spec`."""
+        told = self.on_point
+        if told is None:
+            return None
+
+        def watch(values: Values) -> None:
+            told(CurvePoint(self.folder.name, str(spec), runtime.seed, values))
+
+        return watch
 
     def _measure_training_loss(self, model: Model, train: Tokens) -> None:
         """Put what a net loses on its own training text on its card, and in its home, where that is not yet done. What

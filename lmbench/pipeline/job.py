@@ -12,6 +12,7 @@ from lmbench.corpus import Corpus, default_cache, open_source
 from lmbench.corpus import manifest as manifests
 from lmbench.corpus.leakage import deduplicated
 from lmbench.corpus.split import Splits, shares_of, split
+from lmbench.corpus.text import Text
 from lmbench.entropy import estimators
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
@@ -21,11 +22,13 @@ from lmbench.pipeline.team import ALONE, Team
 from lmbench.progress import Progress
 from lmbench.record import Card, Split, finite
 from lmbench.registry import mismatch
+from lmbench.report.published import SHARE, english_share
 from lmbench.runs import check_word
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec, parse
 from lmbench.tokenizer import tokenizers
 from lmbench.tokenizer._cache import encode_splits, trained
+from lmbench.tokenizer._pieces import BEFORE_SPACE, batches
 from lmbench.tokenizer.base import Tokenizer
 from lmbench.tokens import Tokens
 
@@ -211,6 +214,12 @@ def _parsed(spec: Spec | str) -> Spec:
     return parse(spec) if isinstance(spec, str) else spec
 
 
+def _english(text: Text) -> float:
+    """`english_share` of the beginning of `text`."""
+    batch = next(batches(text, BEFORE_SPACE), None)
+    return english_share("".join(batch.pieces)) if batch else 0.0
+
+
 def card_of(job: Job, command: str | None) -> Card:
     def part(name: str) -> Split:
         text, tokens = getattr(job.splits, name), getattr(job, name)
@@ -227,7 +236,7 @@ def card_of(job: Job, command: str | None) -> Card:
     vocabulary, made_of = job.test.vocabulary, commit.of_package()
     return Card(
         corpus=job.corpus.name,
-        corpus_card=finite(job.corpus.card),
+        corpus_card=finite(job.corpus.card | {SHARE: _english(job.splits.train)}),
         split_rule=job.splits.rule,
         refit=job.splits.refit,
         train=part("train"),

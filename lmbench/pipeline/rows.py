@@ -62,7 +62,7 @@ def row_of(job: Job, fits: RunFits, spec: Spec, progress: Progress, rows: Sequen
         return _described(job, spec, fits.folder, ready, scored)
     each = [scored.log_probs, *others]
     mean = replace(scored, log_probs=np.mean(each, axis=0))
-    store.write_array(ready.home / "log_probs.npy", mean.log_probs)
+    store.write_array(ready.home / store.LOG_PROBS, mean.log_probs)
     return _described(job, spec, fits.folder, ready, mean, each)
 
 
@@ -99,7 +99,7 @@ def score_stage(job: Job, ready: Ready, progress: Progress) -> Scored:
         start = time.perf_counter()
         log_probs = with_unknown(ready.model.log_probs(job.test, progress), job.test)
         seconds = time.perf_counter() - start
-    store.write_array(ready.home / "log_probs.npy", log_probs)
+    store.write_array(ready.home / store.LOG_PROBS, log_probs)
     return Scored(log_probs, seconds, memory.bytes, _validated(job, ready.model, ready.home))
 
 

@@ -14,7 +14,7 @@ from lmbench.corpus.text import Text
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import _light
 from lmbench.model._light import Scoring
-from lmbench.pipeline.opened import load_model, tokenizer_of
+from lmbench.pipeline.opened import check_model, load_model, tokenizer_of
 from lmbench.progress import Progress
 from lmbench.record import Record, Row
 from lmbench.score.measure import Score, measure, with_unknown
@@ -110,7 +110,9 @@ def _rows(record: Record, names: Sequence[str]) -> list[Row]:
 
 def _opened(folder: Path, record: Record, row: Row, light: bool, device: str) -> Scoring:
     if light:
-        found = _light.load(parse(row.model).name, store.folder_of(folder, row), record.card.vocabulary)
+        home = store.folder_of(folder, row)
+        found = _light.load(parse(row.model).name, home, record.card.vocabulary)
         if found is not None:
+            check_model(home, row)
             return found
     return load_model(folder, row, machine.resolve_device(device))

@@ -47,7 +47,7 @@ class Team:
         for name, tokens in (("train", train), ("valid", valid)):
             (home / name).mkdir(parents=True, exist_ok=True)
             tokens.save(home / name)
-        given = asdict(replace(runtime, fits=None)) | {"checkpoints": str(runtime.checkpoints.resolve())}
+        given = asdict(replace(runtime, fits=None, watch=None)) | {"checkpoints": str(runtime.checkpoints.resolve())}
         self.world.tell({"model": str(spec), "runtime": given, "tokens": str(home.resolve())})
         with collective(True):
             yield

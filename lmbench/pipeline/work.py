@@ -15,10 +15,10 @@ from lmbench.disk import naming
 from lmbench.errors import LmbenchError
 from lmbench.pipeline.comparison import trainings_of
 from lmbench.pipeline.estimates import estimates_of, truth_of
-from lmbench.pipeline.fits import CHECKPOINTS, FITS, RunFits
+from lmbench.pipeline.fits import CHECKPOINTS, FITS, OnPoint, RunFits
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
 from lmbench.pipeline.leaks import leaks_of
-from lmbench.pipeline.opened import PLAN, demand_plan
+from lmbench.pipeline.opened import PLAN, Run, demand_plan
 from lmbench.pipeline.pages import run_page
 from lmbench.pipeline.passing import with_passes
 from lmbench.pipeline.prequential import code_length_of, coded, coded_models
@@ -33,14 +33,6 @@ from lmbench.score.paired import by_token
 from lmbench.spec import Spec
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run's folder and what its record says."""
-
-    folder: Path
-    record: Record
-
-
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C in the middle of a run; `str()` says what is kept, and how to go on."""
 
@@ -48,18 +40,33 @@ class Interrupted(KeyboardInterrupt):
 OnRow = Callable[[Row | Entropy | Failure], None]
 
 
-def run(plan: Plan, progress: Progress | None = None, on_row: OnRow | None = None, command: str | None = None) -> Run:
+@dataclass(frozen=True)
+class _Told:
+    """Who is told of what is done."""
+
+    on_row: OnRow | None
+    on_point: OnPoint | None
+
+
+def run(
+    plan: Plan,
+    progress: Progress | None = None,
+    on_row: OnRow | None = None,
+    command: str | None = None,
+    on_point: OnPoint | None = None,
+) -> Run:
     """Do what `plan` says and write OUT/<date>-<corpus>-<hash>/.
 
-    `on_row` is called with every finished row; `command` is kept in the record. A model or
+    `on_row` is called with every finished row, `on_point` with each point of a net's learning curve while it trains;
+    `command` is kept in the record. A model or
     estimator that cannot do its work is put down under `failures` and the rest goes on.
     Raises LmbenchError for a text, a spec or a machine that cannot be used; Interrupted on Ctrl-C.
     """
     with leading() as team:
-        return _run(plan, progress or Silent(), on_row, command, team)
+        return _run(plan, progress or Silent(), _Told(on_row, on_point), command, team)
 
 
-def _run(plan: Plan, progress: Progress, on_row: OnRow | None, command: str | None, team: Team) -> Run:
+def _run(plan: Plan, progress: Progress, told: _Told, command: str | None, team: Team) -> Run:
     job = ready(plan, progress, team)
     card = card_of(job, command)
     content = json.dumps([plan.as_json(), card.train.hash, card.valid.hash, card.test.hash])
@@ -71,6 +78,7 @@ def _run(plan: Plan, progress: Progress, on_row: OnRow | None, command: str | No
         with naming(folder):
             job.tokenizer.save(folder / "tokenizer")
             job.test.save(folder / "test")
+        card = card.model_copy(update={"files": store.hashes_of(folder, "tokenizer", "test")})
         record = Record(
             status="interrupted",
             plan=finite(plan.anchored().as_json()),
@@ -84,7 +92,7 @@ def _run(plan: Plan, progress: Progress, on_row: OnRow | None, command: str | No
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)  # nobody has been told of it: leave nothing behind
         raise
-    return _work(job, Run(folder, record), progress, on_row)
+    return _work(job, Run(folder, record), progress, told)
 
 
 def ready(plan: Plan, progress: Progress, team: Team = ALONE) -> Job:
@@ -96,7 +104,11 @@ def ready(plan: Plan, progress: Progress, team: Team = ALONE) -> Job:
 
 
 def resume(
-    folder: Path, progress: Progress | None = None, on_row: OnRow | None = None, device: str | None = None
+    folder: Path,
+    progress: Progress | None = None,
+    on_row: OnRow | None = None,
+    device: str | None = None,
+    on_point: OnPoint | None = None,
 ) -> Run:
     """Go on with an interrupted run: finished rows stay, what is missing is done, what failed is tried again.
 
@@ -105,10 +117,10 @@ def resume(
     tokenizer gives other tokens than it did then.
     """
     with leading() as team:
-        return _resume(folder, progress or Silent(), on_row, device, team)
+        return _resume(folder, progress or Silent(), _Told(on_row, on_point), device, team)
 
 
-def _resume(folder: Path, progress: Progress, on_row: OnRow | None, device: str | None, team: Team) -> Run:
+def _resume(folder: Path, progress: Progress, told: _Told, device: str | None, team: Team) -> Run:
     record = store.read_record(folder)
     if record.status == "complete" and not record.failures:
         return Run(folder, record)
@@ -121,27 +133,29 @@ def _resume(folder: Path, progress: Progress, on_row: OnRow | None, device: str 
         what = ", ".join(changed) or "test tokens"
         raise LmbenchError(f"{folder} cannot go on: {what} changed since it began; run again into a new folder")
     record = record.model_copy(update={"failures": [], "status": "interrupted"})
-    return _work(job, Run(folder, record), progress, on_row)
+    return _work(job, Run(folder, record), progress, told)
 
 
-def _work(job: Job, run: Run, progress: Progress, on_row: OnRow | None) -> Run:
+def _work(job: Job, run: Run, progress: Progress, told: _Told) -> Run:
     folder, record = run.folder, run.record
     done = {row.model for row in record.rows} | coded_models(record)
     missing = [spec for spec in job.models if str(spec) not in done]
-    fits = RunFits(folder, job.train, job.valid, job.splits.refit, job.models, job.team)
+    fits = RunFits(folder, job.train, job.valid, job.splits.refit, job.models, job.team, told.on_point)
     try:
         with progress.task("run", len(missing) + len(job.estimators)) as whole:
             for spec in missing:
                 whole.show(str(spec))
-                record = _with(record, _outcome(spec, _turn(job, fits, spec, progress, record.rows)), folder, on_row)
+                record = _with(
+                    record, _outcome(spec, _turn(job, fits, spec, progress, record.rows)), folder, told.on_row
+                )
                 whole.advance()
             record = record.model_copy(update={"entropy": [*coded(record), *truth_of(job.corpus)]})
             for spec in job.estimators:
                 whole.show(str(spec))
-                record = _with(record, _outcome(spec, partial(estimates_of, job, spec, progress)), folder, on_row)
+                record = _with(record, _outcome(spec, partial(estimates_of, job, spec, progress)), folder, told.on_row)
                 whole.advance()
         for found in size_sweeps(record):
-            record = _with(record, [found] if isinstance(found, Entropy) else found, folder, on_row)
+            record = _with(record, [found] if isinstance(found, Entropy) else found, folder, told.on_row)
         record = with_shared(with_passes(with_where(job, _compared(job, record, folder), folder), job.valid, folder))
         record = record.model_copy(update={"status": "complete"})
         store.write_record(folder, record)
@@ -178,6 +192,8 @@ def _with(record: Record, outcome: Row | list[Entropy] | Failure, folder: Path, 
     """The record with what one spec came to, written."""
     items = outcome if isinstance(outcome, list) else [outcome]
     for item in items:
+        if isinstance(item, Row):
+            item = item.model_copy(update={"files": store.hashes_of(store.folder_of(folder, item))})
         name = "rows" if isinstance(item, Row) else "entropy" if isinstance(item, Entropy) else "failures"
         record = record.model_copy(update={name: [*getattr(record, name), item]})
         if on_row:

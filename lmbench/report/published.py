@@ -1,13 +1,19 @@
-"""Published figures for the entropy of English, in bits per character."""
+"""Published figures, in bits per character: for the entropy of English, and for texts that a manifest knows."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from pydantic import JsonValue
 
 from lmbench.record import Record
 
 ENGLISH_WORDS = ("the", "of", "and", "to", "a", "in", "that", "is", "i", "it")
 SHARE = "english_function_words"  # the key of a corpus card that holds `english_share`
+OF_THIS_TEXT = "published for this text, by the conventions that are named"
+ELSEWHERE = "published for English, of other texts"
+_MOST = 1e3  # bits per character of a figure that can be drawn
 _LEAST_SHARE = 0.1  # of all words; English prose has about a quarter, other languages hardly any
 
 
@@ -37,6 +43,39 @@ def english_share(text: str) -> float:
 
 
 def looks_english(record: Record) -> bool:
-    """Whether the text was found to be English by `english_share`, which panels and games leave in the card."""
+    """Whether the text was found to be English by `english_share`, which the card has."""
     share = record.card.corpus_card.get(SHARE)
     return isinstance(share, float) and share >= _LEAST_SHARE
+
+
+def published_of(record: Record) -> list[tuple[str, list[Published]]]:
+    """(heading, figures) of what others have published: for the very text, as its manifest says, and for English."""
+    found = [_of_text(each, record) for each in _entries(record)]
+    own = [each for each in found if each is not None]
+    groups = [(OF_THIS_TEXT, own)] if own else []
+    return groups + ([(ELSEWHERE, [*PUBLISHED])] if looks_english(record) else [])
+
+
+def _entries(record: Record) -> list[JsonValue]:
+    found = record.card.corpus_card.get("published")
+    return found if isinstance(found, list) else []
+
+
+def _of_text(entry: JsonValue, record: Record) -> Published | None:
+    """In bits per character of the test text; None where the entry, which may be a stranger's, is no such figure."""
+    if not isinstance(entry, dict):
+        return None
+    value, test = entry.get("value"), record.card.test
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < _MOST:
+        return None
+    scales = {
+        "bits/character": 1.0,
+        "nats/character": 1 / math.log(2),
+        "bits/byte": test.bytes / max(1, test.characters),
+    }
+    unit = str(entry.get("unit"))
+    if unit not in scales:
+        return None
+    name, source, about = (str(entry.get(key, "")) for key in ("model", "source", "about"))
+    bits = value * scales[unit]
+    return Published(name, bits, bits, f"{value:g} {unit}, {source}: {about}")

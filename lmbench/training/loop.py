@@ -359,6 +359,8 @@ class Loop:
             }
         )
         state.losses = []
+        if self.runtime.watch is not None and self.world.rank == 0:
+            self.runtime.watch(state.curve[-1])
         lower = loss is not None and math.isfinite(loss) and (state.best is None or loss < state.best)
         if lower or (loss is None and checkpoint.all_finite(self.net)):
             state.best, state.best_tokens, state.since_best = loss, state.tokens, 0

@@ -10,7 +10,7 @@ from lmbench.record import Record, Shannon
 from lmbench.report import draw
 from lmbench.report import format as form
 from lmbench.report.lines import CONTROL, LIMIT, REPEATS, Line, lines_of
-from lmbench.report.published import PUBLISHED, Published, looks_english
+from lmbench.report.published import Published, published_of
 from lmbench.report.section.base import table_html
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ _RANKS = "ranks of "  # so begins the name of a bound from Shannon's game
 _LONGEST = 44  # characters of a name
 _HUMAN = "#5f6b7d"
 _GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # on which writing can be read over a line
-_ELSEWHERE = "published for English, of other texts"
 
 
 class EntropyPanel:
@@ -72,9 +71,9 @@ class EntropyPanel:
         groups = _grouped([line for line in drawn if line.bits_per_character is not None])
         if not groups:
             return None
-        known = PUBLISHED if looks_english(record) else ()
-        rows = sum(len(lines) for _, lines in groups) + len(known)
-        headings = len(groups) + bool(known)
+        known = published_of(record)
+        rows = sum(len(lines) for _, lines in groups) + sum(len(items) for _, items in known)
+        headings = len(groups) + len(known)
         figure, plot = draw.axes(12.0, 0.9 + 0.27 * rows + 0.34 * headings)
         plot.grid(False, axis="y")
         place = 0.6 if any(line.kind not in _NO_BOUNDS for _, lines in groups for line in lines) else 0.0
@@ -85,11 +84,11 @@ class EntropyPanel:
                 _mark(plot, line, place)
                 ticks.append((place, form.shortened(line.name, _LONGEST), draw.COLOURS.get(kind, draw.INK)))
                 place += 1.0
-        if known:
-            place = _heading(plot, place, _ELSEWHERE, _HUMAN)
-            for item in known:
+        for heading, items in known:
+            place = _heading(plot, place, heading, _HUMAN)
+            for item in items:
                 _published(plot, item, place)
-                ticks.append((place, item.source, _HUMAN))
+                ticks.append((place, form.shortened(item.source, _LONGEST), _HUMAN))
                 place += 1.0
         plot.set_yticks([at for at, _, _ in ticks])
         for label, (_, _, colour) in zip(plot.set_yticklabels([name for _, name, _ in ticks]), ticks, strict=True):
@@ -136,10 +135,15 @@ def _remarks(record: Record) -> list[str]:
             "ranks: Shannon's bounds; the lower one bounds the entropy where guesses are ideal, which a model's are "
             "not: shown for the best player alone, and where it is below every upper bound"
         )
-    if looks_english(record):
-        known = "; ".join(f"{item.source} {_span(item)} ({item.about})" for item in PUBLISHED)
-        remarks.append(f"{_ELSEWHERE}, bits/char: {known}")
-    return remarks
+    return remarks + published_lines(record)
+
+
+def published_lines(record: Record) -> list[str]:
+    """What others have published, a sentence for each kind."""
+    return [
+        f"{heading}, bits/char: " + "; ".join(f"{item.source} {_span(item)} ({item.about})" for item in items)
+        for heading, items in published_of(record)
+    ]
 
 
 def panel_lines(record: Record) -> list[Line]:
@@ -234,10 +238,10 @@ def _published(plot: Axes, item: Published, place: float) -> None:
     else:
         plot.plot([item.low], [place], "|", color=_HUMAN, markersize=11, markeredgewidth=2)
     plot.annotate(
-        f"{_span(item)}: {item.about}", (item.high, place), xytext=(7, 0), textcoords="offset points",
-        va="center", fontsize=8, color=_HUMAN, bbox=_GROUND,
+        form.shortened(f"{_span(item)}: {item.about}", 2 * _LONGEST), (item.high, place), xytext=(7, 0),
+        textcoords="offset points", va="center", fontsize=8, color=_HUMAN, bbox=_GROUND, parse_math=False,
     )  # fmt: skip
 
 
 def _span(item: Published) -> str:
-    return f"{item.low:g} – {item.high:g}" if item.high > item.low else f"{item.low:g}"
+    return f"{item.low:.4g} – {item.high:.4g}" if item.high > item.low else f"{item.low:.4g}"

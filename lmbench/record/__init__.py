@@ -1,0 +1,40 @@
+"""What a run leaves behind, as data: the protocol card, and the rows under it; validated whenever read or written.
+
+`python -m lmbench.record` prints the JSON schema of record.json.
+"""
+
+from __future__ import annotations
+
+from lmbench.record.base import Count, Figure, finite, first_fault
+from lmbench.record.card import Card, Leakage, Mismatch, Passage, Split, comparable
+from lmbench.record.entropy import Entropy, Shannon, ShannonPoint
+from lmbench.record.row import Behind, Pass, Row, SeedScore
+from lmbench.record.where import GroupOfTokens, TokensBy, Where
+from lmbench.record.whole import FORMAT, Failure, Record, schema
+
+__all__ = [
+    "FORMAT",
+    "Behind",
+    "Card",
+    "Count",
+    "Entropy",
+    "Failure",
+    "Figure",
+    "GroupOfTokens",
+    "Leakage",
+    "Mismatch",
+    "Pass",
+    "Passage",
+    "Record",
+    "Row",
+    "SeedScore",
+    "Shannon",
+    "ShannonPoint",
+    "Split",
+    "TokensBy",
+    "Where",
+    "comparable",
+    "finite",
+    "first_fault",
+    "schema",
+]

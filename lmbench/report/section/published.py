@@ -1,0 +1,32 @@
+"""What others have published for this text, or for texts like it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmbench.record import Record
+from lmbench.report.section.base import bullets, bullets_html
+from lmbench.report.section.entropy_panel import published_lines
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+__all__ = ["PublishedFigures"]
+
+
+class PublishedFigures:
+    """Published figures with their sources and conventions; the picture of the axis draws them too."""
+
+    title = "Published figures"
+    position = 5
+    pages = ("report",)
+
+    def text(self, record: Record, width: int) -> RenderableType | None:
+        return bullets(published_lines(record), width)
+
+    def html(self, record: Record) -> str | None:
+        return bullets_html(published_lines(record))
+
+    def figure(self, record: Record) -> Figure | None:
+        return None
