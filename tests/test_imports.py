@@ -18,7 +18,7 @@ ORDER = [
     "errors", "written", "invocation", "runs", "disk", "spec", "plugin", "registry", "runtime", "progress", "memory",
     "machine", "files", "corpus", "tokens",
     "tokenizer", "counts", "smoothing", "net", "training", "model", "score", "entropy",
-    "structure", "generation", "scaling", "record", "store", "report", "pipeline", "cli",
+    "structure", "generation", "scaling", "record", "codec", "store", "report", "pipeline", "cli",
 ]  # fmt: skip
 FRONT_DOOR = ("__init__", "__main__")  # the package's own names: it may know every room
 HEAVY = ("torch", "datasets", "matplotlib", "scipy", "pandas", "pyarrow")

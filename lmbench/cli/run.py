@@ -165,6 +165,15 @@ def run(
             rich_help_panel=_BUDGET,
         ),
     ] = 1,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Code a slice of the test text with each model and decode it again: the table marks the rows whose "
+            "bits are those of their score.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
     shuffle_labels: Annotated[
         bool,
         typer.Option(
@@ -239,6 +248,7 @@ def run(
                 train_seconds=train_seconds, train_tokens=train_tokens, out=out, protocol=protocol.value,
                 blocks=blocks, train_flops=train_flops, match=None if match is None else match.value,
                 shuffle_labels=shuffle_labels, deduplicate=deduplicate, seeds=seeds, name=name,
+                verify=verify,
             )  # fmt: skip
             done = pipeline.run(plan, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]), on_point)
     _show(done, json, notes)

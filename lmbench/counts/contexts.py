@@ -114,3 +114,16 @@ def context_features(
         lengths[places] = order
         features[places] = torch.stack(columns, 1).cpu().numpy()
     return lengths, features
+
+
+def longest_context(model: BackoffModel, context: NDArray[np.integer[Any]]) -> tuple[int, int]:
+    """(tokens, types): the length of the longest context, at the end of the ids of a document so far, after which
+    tokens are stored, and how many distinct ones; of length 0, those of the vocabulary."""
+    history = np.asarray(context)[max(0, len(context) - model.order) :]
+    found = 0, model.trie.vocabulary_size
+    for order, places, nodes in _stored(model, history):
+        if len(places) and places[-1] == len(history):
+            children = model.trie.children(order, int(nodes[-1]))
+            if children.stop > children.start:
+                found = order, children.stop - children.start
+    return found

@@ -148,6 +148,13 @@ def suffixes(index: SuffixIndex, context: NDArray[np.integer[Any]], limit: int) 
         width *= 2
 
 
+def longest(index: SuffixIndex, context: NDArray[np.integer[Any]], limit: int) -> tuple[int, int, int]:
+    """(tokens, c(h .), N1+(h .)) of the longest suffix h of `context` that was seen; `context` and `limit` as above."""
+    level = suffixes(index, context, limit)[-1]
+    total, types = _of_context(index, level)
+    return int(np.max(level.depth)), int(total[0]), int(types[0])
+
+
 def row_of(depth: int | NDArray[np.int64]) -> int:
     return min(depth, _ROWS - 2) if isinstance(depth, int) else _ROWS - 1
 

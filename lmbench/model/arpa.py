@@ -18,10 +18,11 @@ from lmbench.counts.arpa.names import SPELLINGS
 from lmbench.counts.arpa.read import Arpa as ArpaFile
 from lmbench.counts.arpa.sums import largest_gap
 from lmbench.counts.backoff import BackoffModel
+from lmbench.counts.contexts import longest_context
 from lmbench.counts.following import stretches, window_log_probs
 from lmbench.disk import save_array
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.model.base import ModelCard
+from lmbench.model.base import Evidence, ModelCard
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens, Vocabulary
 
@@ -117,6 +118,10 @@ class Arpa:
         found: NDArray[np.float64] = scores[:, self._aliases]
         found[:, self._aliases == self._unknown] -= math.log(self._shared)
         return found
+
+    def evidence(self, context: NDArray[np.integer[Any]]) -> Evidence:
+        length, types = longest_context(self._words, self._aliases[np.asarray(context, dtype=np.int64)])
+        return Evidence(length, None, types)
 
     def save(self, folder: Path) -> None:
         self._words.save(folder / "ngrams.safetensors")

@@ -242,6 +242,30 @@ class Knowing(Protocol):
         of the context decide. `ids` begin with a document; each document ends with its end of text."""
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What a model of counts goes by: the `length` of the longest context that it has stored, in tokens, of which the
+    beginning of a document counts as one; how often that occurred with something after it (`count`), and how many
+    distinct tokens came after it (`types`). None for what it has not kept."""
+
+    length: int
+    count: int | None
+    types: int | None
+
+
+@runtime_checkable
+class Evident(Protocol):
+    """A model that can say what its prediction rests on."""
+
+    def evidence(self, context: Context) -> Evidence | None:
+        """After the ids of a document so far; None where nothing of it is counts."""
+
+
+def evidence(model: Model, context: Context) -> Evidence | None:
+    """What `model` goes by after `context`, where it can say so."""
+    return model.evidence(context) if isinstance(model, Evident) else None
+
+
 STRETCH = 1 << 22  # numbers of the distributions that are handed out together
 CONTEXT_REACH = 160  # tokens; more than the longest context that an n-gram model counts, or a suffix model tells apart
 

@@ -22,7 +22,15 @@ from lmbench.model._components import (
     save_component,
 )
 from lmbench.model._gate import fit_gate, gate_weights
-from lmbench.model.base import Context, ModelCard, from_document, next_log_probs, window_log_probs
+from lmbench.model.base import (
+    Context,
+    Evidence,
+    ModelCard,
+    evidence,
+    from_document,
+    next_log_probs,
+    window_log_probs,
+)
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.spec import Spec
@@ -200,6 +208,10 @@ class Cache:
         weights = gate_weights(self.gate, features, _known(total[:, None]))[0]
         mixed: Floats = weights[0] * below + (weights[1:] / np.maximum(total, _KNOWN)) @ seen
         return mixed
+
+    def evidence(self, context: Context) -> Evidence | None:
+        """What the model below goes by."""
+        return evidence(self.base, context)
 
     def _counts(self, tokens: Tokens) -> tuple[Floats, Floats]:
         return counts_before(tokens.as_one if self.remembers else tokens, self.memories)

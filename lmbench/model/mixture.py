@@ -24,9 +24,11 @@ from lmbench.model._context_gate import ContextGate, Features
 from lmbench.model._gate import Floats
 from lmbench.model.base import (
     Context,
+    Evidence,
     Model,
     ModelCard,
     distributions,
+    evidence,
     from_document,
     in_step,
     next_log_probs,
@@ -219,6 +221,11 @@ class Mixture:
         scores = np.stack([next_log_probs(component, history, context) for component in self.components], axis=1)
         total: NDArray[np.float64] = np.logaddexp.reduce(scores + log_weights, axis=1)
         return total
+
+    def evidence(self, context: Context) -> Evidence | None:
+        """What that of the models goes by which has stored the longest context."""
+        known = [found for component in self.components if (found := evidence(component, context)) is not None]
+        return max(known, key=lambda found: (found.length, found.count is not None), default=None)
 
     def save(self, folder: Path) -> None:
         for number, component in enumerate(self.components):

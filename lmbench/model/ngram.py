@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from lmbench import files
 from lmbench.counts.backoff import BackoffModel, Storage
-from lmbench.counts.contexts import Sureness, context_features
+from lmbench.counts.contexts import Sureness, context_features, longest_context
 from lmbench.counts.following import stretches, window_log_probs
 from lmbench.counts.ngrams import MAX_ORDER, NgramCounts
 from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.pruning import count_masks, relative_entropy_pruned, thresholds
 from lmbench.counts.shards import count_ngrams
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.model.base import ModelCard
+from lmbench.model.base import Evidence, ModelCard
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.smoothing import smoothings
@@ -155,6 +155,10 @@ class Ngram:
             self._sureness = Sureness.of(self.model)
         lengths, known = context_features(self.model, self._sureness, ids)
         return np.concatenate([np.eye(self.order)[lengths], known], axis=1)
+
+    def evidence(self, context: NDArray[np.integer[Any]]) -> Evidence:
+        length, types = longest_context(self.model, context)
+        return Evidence(length, None, types)
 
     def save(self, folder: Path) -> None:
         self.model.save(folder / "ngrams.safetensors")

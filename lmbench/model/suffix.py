@@ -23,13 +23,14 @@ from lmbench.model._suffixes import (
     PitmanYor,
     Rule,
     distribution,
+    longest,
     maximum_likelihood,
     mixed,
     observed,
     tuned,
     untuned,
 )
-from lmbench.model.base import STRETCH, ModelCard
+from lmbench.model.base import STRETCH, Evidence, ModelCard
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -174,6 +175,11 @@ class Suffix:
         rows = max(1, STRETCH // self.index.vocabulary_size)
         for probs in text_probs(self.index, tokens.ids, self._rule, self.depth, rows):
             yield probs.log().numpy()
+
+    def evidence(self, context: NDArray[np.integer[Any]]) -> Evidence:
+        document = np.concatenate([[self.index.end_of_text], np.asarray(context, dtype=np.int64)])
+        with coarse_threads():
+            return Evidence(*longest(self.index, document, self.depth))
 
     def context_features(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[n + 1, depth + 3]: the length of the longest suffix seen, up to `depth`, a column each; ln of how often it

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lmbench import commit, machine, store
+from lmbench.codec.coder import check_installed
 from lmbench.corpus import Corpus, default_cache, open_source
 from lmbench.corpus import manifest as manifests
 from lmbench.corpus.leakage import deduplicated
@@ -58,6 +59,7 @@ class Plan:
     trained on tokens in random order. `deduplicate` drops from the training text what validation or test hold.
     `seeds`: how often each net is trained, with seeds from `seed` on.
     `name`: a word to call the run by.
+    `verify`: each row's model codes a slice of the test text and decodes it again.
     """
 
     source: str = "python-help"
@@ -85,6 +87,7 @@ class Plan:
     deduplicate: bool = False
     seeds: int = 1
     name: str | None = None
+    verify: bool = False
 
     def specs(self) -> tuple[Spec, list[Spec], list[Spec]]:
         """The tokenizer, the models and the estimators, each once, checked against the registries.
@@ -111,6 +114,8 @@ class Plan:
             raise UsageError("--deduplicate does not go with --protocol prequential, which codes the whole text")
         if self.seeds < 1 or (self.seeds > 1 and self.protocol != "static"):
             raise UsageError("--seeds must be 1 or more, and belongs to --protocol static")
+        if self.verify and self.protocol != "static":
+            raise UsageError("--verify belongs to --protocol static: a code in blocks has no model to code with")
         if not chosen and not estimates:
             raise UsageError("there is nothing to do: no --model and no --estimator")
         match.check(self, chosen)
@@ -176,6 +181,8 @@ def prepare(plan: Plan, progress: Progress) -> Job:
         models.make(spec, runtime=Runtime(device, plan.seed))
     for spec in estimates:
         estimators.make(spec)
+    if plan.verify:
+        check_installed()
     cache = Path(plan.cache) if plan.cache else default_cache()
     options: dict[str, Any] = {
         "lines": plan.lines, "encoding": plan.encoding, "errors": plan.errors, "text_field": plan.text_field,

@@ -31,18 +31,24 @@ def training_index(folder: Path, progress: Progress | None = None) -> SuffixInde
     else it is built, of the tokens in the cache or of the source that the record names, and left
     there. Raises LmbenchError where none of them has the tokens whose hash is on the record's card.
     """
+    index = kept_index(folder)
+    if index is not None:
+        return index
+    record, progress = store.read_record(folder), progress or Silent()
+    index_of_text = SuffixIndex.build(_tokens(folder, record, progress), progress)
+    _keep(index_of_text, folder / KEPT)
+    return index_of_text
+
+
+def kept_index(folder: Path) -> SuffixIndex | None:
+    """That index, where the run has it already."""
     record = store.read_record(folder)
     for row in record.rows:
         index = files.inside(store.folder_of(folder, row), "index")
         if parse(row.model).name == "suffix" and index.is_dir():
             return _checked(SuffixIndex.load(index), index, record, folder)
     kept_here = files.inside(folder, KEPT)
-    if kept_here.is_dir():
-        return _checked(SuffixIndex.load(kept_here), kept_here, record, folder)
-    progress = progress or Silent()
-    index_of_text = SuffixIndex.build(_tokens(folder, record, progress), progress)
-    _keep(index_of_text, folder / KEPT)
-    return index_of_text
+    return _checked(SuffixIndex.load(kept_here), kept_here, record, folder) if kept_here.is_dir() else None
 
 
 def _checked(index: SuffixIndex, folder: Path, record: Record, run: Path) -> SuffixIndex:

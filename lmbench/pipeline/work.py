@@ -26,6 +26,7 @@ from lmbench.pipeline.rows import row_of
 from lmbench.pipeline.sharing import with_shared
 from lmbench.pipeline.sweep import size_sweeps
 from lmbench.pipeline.team import ALONE, Team, leading
+from lmbench.pipeline.proof import with_proof
 from lmbench.pipeline.where import with_where
 from lmbench.progress import Progress, Silent
 from lmbench.record import Behind, Entropy, Failure, Record, Row, comparable, finite
@@ -178,7 +179,12 @@ def _turn(
     """What a model does under the run's protocol."""
     if job.plan.protocol == "prequential":
         return partial(code_length_of, job, spec, progress)
-    return partial(row_of, job, fits, spec, progress, rows)
+    return partial(_row, job, fits, spec, progress, rows)
+
+
+def _row(job: Job, fits: RunFits, spec: Spec, progress: Progress, rows: list[Row]) -> Row:
+    row = row_of(job, fits, spec, progress, rows)
+    return with_proof(fits.folder, row, job.test, progress) if job.plan.verify else row
 
 
 def _kept(job: Job, record: Record, folder: Path) -> str:

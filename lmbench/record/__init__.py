@@ -8,7 +8,7 @@ from __future__ import annotations
 from lmbench.record.base import Count, Figure, finite, first_fault
 from lmbench.record.card import Card, Leakage, Mismatch, Passage, Split, comparable
 from lmbench.record.entropy import Entropy, Shannon, ShannonPoint
-from lmbench.record.row import Behind, Pass, Row, SeedScore
+from lmbench.record.row import Behind, Pass, Proof, Row, SeedScore
 from lmbench.record.where import GroupOfTokens, TokensBy, Where
 from lmbench.record.whole import FORMAT, Failure, Record, schema
 
@@ -25,6 +25,7 @@ __all__ = [
     "Mismatch",
     "Pass",
     "Passage",
+    "Proof",
     "Record",
     "Row",
     "SeedScore",

@@ -37,6 +37,15 @@ class SeedScore(Strict):
     bits_per_byte: Figure | None
 
 
+class Proof(Strict):
+    """The first `tokens` of the test text, coded with the saved model and decoded again: the bits that the row reports
+    for them, and those that they took."""
+
+    tokens: Count
+    code_length_bits: Figure
+    payload_bits: Count
+
+
 class Row(Strict):
     """One model on the test text. A figure that is not defined is null, and `notes` says why.
 
@@ -50,7 +59,7 @@ class Row(Strict):
     in all figures of the test text, and not in `valid_nats_per_token` and `passes`.
     `unshared_nats_per_token`: over the `unshared_tokens` test tokens outside passages of 50 characters that
     the training text holds too. `files`: SHA-256 of each file in `folder`, by its place there; none in records of
-    before they were kept.
+    before they were kept. `verified`: null where that was not asked for, or failed, which a note says.
     """
 
     model: str
@@ -91,6 +100,7 @@ class Row(Strict):
     unshared_tokens: Count | None = None
     seeds: list[SeedScore] = []
     files: dict[str, str] = {}
+    verified: Proof | None = None
 
     @model_validator(mode="after")
     def _drawable(self) -> Self:

@@ -150,6 +150,12 @@ def columns_of(lines: list[Line], leaks: bool = False) -> list[Column]:
             of_rows(_behind),
             values=numbers(lambda row: None if row.behind is None else row.behind.nats_per_token),
         ),
+        Column(
+            "verified",
+            3,
+            "the first tokens of the test text were coded into the bits of their score, and decoded again",
+            of_rows(lambda row: form.NOTHING if row.verified is None else "yes"),
+        ),
         Column("seeds", 4, "trainings, and the standard deviation of their nats/token", of_rows(_seeds)),
         Column(
             "bits/char",

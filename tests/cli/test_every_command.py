@@ -24,6 +24,7 @@ from lmbench.corpus import corpora
 
 MIXTURE = "mixture(models=[ngram(order=1), ngram(order=2, smoothing=witten_bell)])"
 ZLIB = ["--estimator", "zlib"]
+NONE = ["--estimator", "none"]
 COMMANDS = typer.main.get_command(APP).commands  # type: ignore[attr-defined]
 NAMES = sorted(COMMANDS)
 OPTIONS = {name: [word for option in command.params for word in option.opts] for name, command in COMMANDS.items()}
@@ -35,13 +36,16 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u2
 
 @dataclass
 class House:
-    """What the commands are given: a text, a run of it, and games on it, all named by a stranger."""
+    """What the commands are given: a text, a run of it, and games on it, all named by a stranger; a run of its bytes,
+    and a file that was compressed with it."""
 
     text: str
     run: str
     out: str
     games: list[str]
     home: Path
+    bytes: str
+    small: str
 
 
 @contextmanager
@@ -125,7 +129,16 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
             str(home / "runs"), "-q",
         )  # fmt: skip
     games = [str(path) for path in sorted((home / "games").rglob("*.json"))]
-    return House(str(text), str(run), str(home / "runs"), games, home)
+    small = home / f"s{MARK}\u202e"
+    small.write_bytes(MARK.encode() + b"\xff")
+    for arguments in (
+        ["run", str(text), "--tokenizer", "byte", "--model", "uniform", *NONE, "--out", str(home / "bytes"), "-q"],
+        ["compress", str(small), "--out", str(home / "bytes"), "-q"],
+    ):
+        code, said = in_encoding("utf-8", *arguments)
+        assert code == 0, said
+    [of_bytes] = (home / "bytes").iterdir()
+    return House(str(text), str(run), str(home / "runs"), games, home, str(of_bytes), str(small))
 
 
 @pytest.fixture
@@ -149,12 +162,14 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
         ["compare", house.run, "arpa", "best"],
         ["compare", house.run],
     ],
+    "compress": lambda house: [["compress", house.bytes, house.small, "-o", f"{house.home}/{MARK}.lmz"]],
     "corpora": lambda house: [["corpora"], *(["corpora", known.name] for known in corpora())],
     "count": lambda house: [
         ["count", house.run, "the"],
         ["count", house.run, MARK],
         ["count", house.run, f"no {MARK}"],
     ],
+    "decompress": lambda house: [["decompress", house.bytes, f"{house.small}.lmz", "-o", f"{house.home}/{MARK}.back"]],
     "entropy": lambda house: [
         ["entropy", house.text, "--estimator", "zlib", "--estimator", "block", "--out", str(house.home / "entropy")]
     ],
@@ -164,6 +179,8 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
     "guess": _guess,
     "models": lambda house: [["models"], ["models", "ngram"]],
     "overlap": lambda house: [["overlap", house.run, house.text]],
+    "play": lambda house: [["play", house.run, "--model", f"no {MARK}"]],  # the rest is in test_play.py
+    "predict": lambda house: [["predict", house.run, f"the {MARK}", "--tokens", "--tree", "5"]],
     "report": lambda house: [["report", house.run], ["report", house.run, "--html", str(house.home / "report.html")]],
     "rm": lambda house: [["rm", house.run]],
     "run": lambda house: [
@@ -185,8 +202,8 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
     "trust": lambda house: [["trust", house.run]],
     "tokenizers": lambda house: [["tokenizers"], ["tokenizers", "bpe"]],
 }  # fmt: skip
-# a text; a file; a table whose rows go out before the next one is known; a question
-NO_TABLE = ("generate", "export", "score", "rm")
+# a text; files; a table whose rows go out before the next one is known; questions
+NO_TABLE = ("generate", "export", "score", "rm", "compress", "decompress", "play")
 NOTHING_FOREIGN = ("compare", "shannon", "report", "runs", "rm")  # in 80 columns
 WRONG = [f"x{MARK}\u202e\x9b", f"--no{MARK}\u202e\x9b"]
 
@@ -233,7 +250,8 @@ def test_an_encoding_that_lacks_characters_stops_nothing(name: str, encoding: st
         code, said = in_encoding(encoding, *arguments, stdin=typed(arguments))
         assert code in (0, 1, 2)
         assert "Traceback" not in said
-        refused = arguments[-1] in WRONG or (name in ("compare", "run") and any("arpa" in word for word in arguments))
+        refused = arguments[-1] in WRONG or any(f"no {MARK}" == word and name == "play" for word in arguments)
+        refused = refused or (name in ("compare", "run") and any("arpa" in word for word in arguments))
         assert (code != 0) == refused, (arguments, said)
 
 

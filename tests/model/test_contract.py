@@ -9,6 +9,7 @@ import pytest
 from small_texts import VOCABULARY, letters
 from tiny_models import tiny
 
+from lmbench.codec.coder import agrees, decode, encode
 from lmbench.errors import UsageError
 from lmbench.model import models
 from lmbench.model.base import Model, distributions, next_log_probs, window_log_probs
@@ -192,3 +193,16 @@ def test_fitting_on_next_to_nothing(spec: str) -> None:
             for history in ([], [0, VOCABULARY.end_of_text]):
                 following = next_log_probs(model, np.array(history, dtype=np.int64), np.array([0, 6]))
                 assert np.logaddexp.reduce(following) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_text_is_coded_in_the_bits_of_its_scores_and_comes_back(model: Model) -> None:
+    pytest.importorskip("constriction", reason="pip install 'lmbench[codec]'")
+    if model.card.own_tokens:
+        pytest.skip(OWN_TOKENS)
+    ids, end = TEST.ids[:50], VOCABULARY.end_of_text
+    scores = model.log_probs(TEST, Silent())[:50]
+    if not (model.card.distribution and np.isfinite(scores).all()):
+        pytest.skip("no distribution, or one that holds some of these tokens for impossible")
+    payload = encode(model, ids, end, Silent())
+    assert list(decode(model, payload, len(ids), end, Silent())) == ids.tolist()
+    assert agrees(8 * len(payload), -scores.sum() / np.log(2))
