@@ -11,7 +11,7 @@ from lmbench.errors import LmbenchError
 from lmbench.pipeline.compressing import check_codable, code_length
 from lmbench.pipeline.opened import load_model
 from lmbench.progress import Progress
-from lmbench.record import Row, Proof
+from lmbench.record import Proof, Row
 from lmbench.tokens import Tokens
 
 SLICE = 1_000  # tokens

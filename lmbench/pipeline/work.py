@@ -22,11 +22,11 @@ from lmbench.pipeline.opened import PLAN, Run, demand_plan
 from lmbench.pipeline.pages import run_page
 from lmbench.pipeline.passing import with_passes
 from lmbench.pipeline.prequential import code_length_of, coded, coded_models
+from lmbench.pipeline.proof import with_proof
 from lmbench.pipeline.rows import row_of
 from lmbench.pipeline.sharing import with_shared
 from lmbench.pipeline.sweep import size_sweeps
 from lmbench.pipeline.team import ALONE, Team, leading
-from lmbench.pipeline.proof import with_proof
 from lmbench.pipeline.where import with_where
 from lmbench.progress import Progress, Silent
 from lmbench.record import Behind, Entropy, Failure, Record, Row, comparable, finite
