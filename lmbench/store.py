@@ -174,7 +174,8 @@ def model_slug(spec: Spec) -> str:
 
 
 def find_row(record: Record, name: str) -> Row:
-    """The row whose spec is `name`, or has it as a part that no other has; `best` is the lowest cross-entropy.
+    """The row whose spec is `name`, or the only one of that kind, or that has it as a part; `best` is the lowest
+    cross-entropy.
 
     Raises UsageError that lists the rows.
     """
@@ -184,6 +185,8 @@ def find_row(record: Record, name: str) -> Row:
     wanted = _squeezed(_canonical(name))
     names = {row.model: row for row in record.rows}
     found = [row for row in record.rows if _squeezed(row.model) == wanted]
+    of_kind = [row for row in record.rows if parse(row.model).name == wanted]
+    found = found or (of_kind if len(of_kind) == 1 else [])
     found = found or [row for row in record.rows if wanted in _squeezed(row.model)]
     if len(found) == 1:
         return found[0]

@@ -92,6 +92,16 @@ class Causal(Net):
         )
         return found
 
+    def read_on(self, ids: Tensor, cache: Any) -> tuple[Tensor, Any]:
+        """[B, T] ids that rows read after what is in `cache`, of the library's kind, None for nothing -> [B, T, C]
+        vectors, and the cache then; None where this architecture keeps none."""
+        inputs = self._read(ids) | {"use_cache": True}
+        if cache is not None:
+            seen = ids.shape[1] + int(cache.get_seq_length())
+            inputs |= {"past_key_values": cache, "attention_mask": ids.new_ones(len(ids), seen)}
+        found = self.model(**inputs) if self.whole else self.model.base_model(**inputs)
+        return found.logits if self.whole else found[0], getattr(found, "past_key_values", None)
+
     def logits(self, hidden: Tensor) -> Tensor:
         return hidden.float() if self.whole else self._from_hidden(hidden)
 

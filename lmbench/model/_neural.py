@@ -45,6 +45,7 @@ from lmbench.training.optimiser import TABLE_RATE
 from lmbench.training.options import Training
 from lmbench.training.parallel import joined
 from lmbench.training.shuffle import shuffled, unigram_entropy
+from lmbench.training.stepping import Reading, advance
 
 __all__ = ["Neural"]
 
@@ -241,6 +242,16 @@ class Neural(OfNet[Net]):
             logits = self.net.logits(hidden).double()
             found: NDArray[np.float64] = (logits - logits.logsumexp(1, keepdim=True)).cpu().numpy()
         return found
+
+    def start(self, rows: int, end_of_text: int) -> Reading:
+        return Reading.of(self.net, rows)
+
+    def step(self, ids: NDArray[np.int64], state: Reading) -> tuple[Tensor, Reading]:
+        """As `Stepping`: keys and values of a transformer are kept, and the state of a recurrent net."""
+        hidden = advance(self.net, ids, state, self.stride, self.end_of_text)
+        with scoring(self.net):
+            logits = self.net.logits(hidden).double()
+            return logits - logits.logsumexp(1, keepdim=True), state
 
     def _windowed(self, read: NDArray[np.int64], stride: int) -> Tensor:
         """[C] after what the window of this place holds."""

@@ -266,6 +266,88 @@ def evidence(model: Model, context: Context) -> Evidence | None:
     return model.evidence(context) if isinstance(model, Evident) else None
 
 
+Scores = Any  # [q, V] float64 nats: an array, or a tensor on the device of the model
+
+
+@runtime_checkable
+class Stepping(Protocol):
+    """A model that reads texts on, many side by side, without reading again what it has read.
+
+    The first id that each text reads is the end-of-text id, with which a document begins; so does another one further
+    on. What is predicted is `next_log_probs` of this module at each place, a net's to 1e-5.
+    """
+
+    def start(self, rows: int, end_of_text: int) -> Any:
+        """The state of so many texts, of which nothing has been read."""
+
+    def step(self, ids: NDArray[np.int64], state: Any) -> tuple[Scores, Any]:
+        """([q, V] what follows once each text has read its `ids` [q, T], T >= 1, too; the state then). `state` is used
+        up."""
+
+
+def start(model: Model, rows: int, end_of_text: int) -> Any:
+    """What `step` begins with: the state of `rows` texts, of which nothing has been read."""
+    if isinstance(model, Stepping):
+        return model.start(rows, end_of_text)
+    context, card = model.card.context, model.card
+    if isinstance(model, Windowed) and context is not None and card.stride is None and not card.adaptive:
+        return _Windows(np.full((rows, max(1, context)), end_of_text, dtype=np.int64))
+    return [_Text(end_of_text) for _ in range(rows)]
+
+
+def step(model: Model, ids: NDArray[np.integer[Any]], state: Any) -> tuple[NDArray[np.float64], Any]:
+    """([q, V] nats of what follows, the state then), once each of q texts has read its row of `ids` [q, T], T >= 1.
+
+    `state` is that of `start` or of the step before, and is used up. The first id of a text is the end-of-text id, with
+    which a document begins, and each further one begins another. By `Stepping` where the model has it; a model of a
+    bounded context by `Windowed`; any other is asked about the whole text each time.
+
+    Worked example, end 9: `step(model, [[9, 4]], start(model, 1, 9))` predicts what follows a document that begins
+    with 4; `step(model, [[2]], state)`, then, what follows 4 2.
+    """
+    scores, state = step_on_device(model, ids, state)
+    found: NDArray[np.float64] = scores if isinstance(scores, np.ndarray) else scores.cpu().numpy()
+    return found, state
+
+
+def step_on_device(model: Model, ids: NDArray[np.integer[Any]], state: Any) -> tuple[Scores, Any]:
+    """`step`, with the scores where the model has them: a tensor on its device, or an array."""
+    read: NDArray[np.int64] = np.asarray(ids).astype(np.int64)
+    if isinstance(model, Stepping):
+        return model.step(read, state)
+    if isinstance(state, _Windows):
+        reach = state.ids.shape[1]
+        windows = np.concatenate([state.ids, read], axis=1)[:, -reach:]
+        return window_log_probs(model, windows), _Windows(windows)
+    for text, row in zip(state, read, strict=True):
+        text.read(row)
+    return np.stack([next_log_probs(model, text.history, text.context) for text in state]), state
+
+
+@dataclass(frozen=True, eq=False)
+class _Windows:
+    """`ids`: [q, N] the last tokens of each text, as many as the model looks back on."""
+
+    ids: NDArray[np.int64]
+
+
+class _Text:
+    """A text that is read again at each step: `history` and `context` as `next_log_probs` has them."""
+
+    def __init__(self, end_of_text: int) -> None:
+        self._end = end_of_text
+        self._begun = False
+        self.history = self.context = np.zeros(0, dtype=np.int64)
+
+    def read(self, ids: NDArray[np.int64]) -> None:
+        for part in np.split(ids, np.flatnonzero(ids == self._end)):
+            if len(part) and part[0] == self._end:
+                if self._begun:
+                    self.history = np.concatenate([self.history, self.context, part[:1]])
+                self._begun, self.context, part = True, self.context[:0], part[1:]
+            self.context = np.concatenate([self.context, part])
+
+
 STRETCH = 1 << 22  # numbers of the distributions that are handed out together
 CONTEXT_REACH = 160  # tokens; more than the longest context that an n-gram model counts, or a suffix model tells apart
 

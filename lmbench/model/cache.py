@@ -29,6 +29,8 @@ from lmbench.model.base import (
     evidence,
     from_document,
     next_log_probs,
+    start,
+    step,
     window_log_probs,
 )
 from lmbench.progress import Progress
@@ -39,6 +41,7 @@ from lmbench.tokens import Tokens
 __all__ = ["Cache"]
 
 Floats = NDArray[np.float64]
+_Read = tuple[Any, list[Context | None]]  # the state of the model below, and what each text has said so far
 
 _UNTUNED = 0.1  # what all caches weigh together where there is no validation text
 _TUNING_TOKENS = 100_000
@@ -179,8 +182,8 @@ class Cache:
         seen, total = self._counts(tokens)
         before = self._before(tokens)
         out = np.empty(len(tokens))
-        for start in range(0, len(tokens), _CHUNK):
-            part = slice(start, start + _CHUNK)
+        for begin in range(0, len(tokens), _CHUNK):
+            part = slice(begin, begin + _CHUNK)
             probs, known = _predictions(below[part], seen[:, part], total[:, part])
             features = _features_of(self.memories, total[:, part], before[part])
             out[part] = (gate_weights(self.gate, features, known) * probs).sum(axis=1)
@@ -196,6 +199,23 @@ class Cache:
         for row, length in enumerate(lengths.tolist()):
             below[row] = self._cached(below[row], windows[row, windows.shape[1] - length :])
         return _log(below)
+
+    def start(self, rows: int, end_of_text: int) -> _Read:
+        return start(self.base, rows, end_of_text), [None] * rows
+
+    def step(self, ids: NDArray[np.int64], state: _Read) -> tuple[Floats, _Read]:
+        """As `Stepping`; the caches of each text are counted anew from what it has read."""
+        scores, below = step(self.base, ids, state[0])
+        probs = np.exp(scores)
+        texts: list[Context | None] = []
+        for row, (text, own) in enumerate(zip(state[1], ids, strict=True)):
+            # the end of text that the first document begins with is none that was said
+            read: Context = own[1:] if text is None else np.append(text, own)
+            if not self.remembers:
+                read = read[len(read) - int(from_document(read[None], self.end_of_text)[0][0]) :]
+            probs[row] = self._cached(probs[row], read)
+            texts.append(read)
+        return _log(probs), (below, texts)
 
     def next_log_probs_after(self, history: Context, context: Context) -> Floats:
         below = np.exp(next_log_probs(self.base, history, context))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,6 +24,7 @@ from lmbench.model._components import (
 from lmbench.model._context_gate import ContextGate, Features
 from lmbench.model._gate import Floats
 from lmbench.model.base import (
+    CONTEXT_REACH,
     Context,
     Evidence,
     Model,
@@ -32,6 +34,8 @@ from lmbench.model.base import (
     from_document,
     in_step,
     next_log_probs,
+    start,
+    step,
     window_log_probs,
 )
 from lmbench.progress import Progress
@@ -203,11 +207,26 @@ class Mixture:
         return _mixed(self._log_weights_of_windows(windows, places), scores)
 
     def stretches(self, tokens: Tokens) -> Iterator[Floats]:
-        log_weights, start = self._log_weights(tokens), 0
+        log_weights = self._log_weights(tokens)
         for scores in in_step([distributions(component, tokens) for component in self.components]):
-            stop = start + len(scores[0])
-            yield _mixed(log_weights[start:stop], scores)
-            start = stop
+            yield _mixed(log_weights[: len(scores[0])], scores)
+            log_weights = log_weights[len(scores[0]) :]
+
+    def start(self, rows: int, end_of_text: int) -> _Read:
+        windows = np.full((rows, CONTEXT_REACH + 1), end_of_text, dtype=np.int64)
+        parts = [start(component, rows, end_of_text) for component in self.components]
+        return _Read(parts, windows, np.zeros(rows, dtype=np.int64))
+
+    def step(self, ids: NDArray[np.int64], state: _Read) -> tuple[Floats, _Read]:
+        """As `Stepping`: each model steps, and the weights are those after the last tokens."""
+        scores = []
+        for number, component in enumerate(self.components):
+            found, state.parts[number] = step(component, ids, state.parts[number])
+            scores.append(found)
+        lengths, begins = from_document(ids, self.end_of_text)
+        state.places = np.where(begins, lengths, state.places + lengths)
+        state.windows = np.concatenate([state.windows, ids], axis=1)[:, -state.windows.shape[1] :]
+        return _mixed(self._log_weights_of_windows(state.windows, state.places), scores), state
 
     def _log_weights_of_windows(self, windows: NDArray[np.integer[Any]], places: NDArray[np.int64]) -> Floats:
         """[q, m] nats, after windows [q, N] at their places [q] in their documents."""
@@ -264,6 +283,15 @@ class Mixture:
                 fitted.gate = ContextGate.of(state["gate"], size, len(loaded))
         fitted.card = ModelCard.load(folder / "card.json")
         return fitted
+
+
+@dataclass(eq=False)
+class _Read:
+    """The state of each model; [q, N] the last tokens of each text; [q] how many of its document it has read."""
+
+    parts: list[Any]
+    windows: NDArray[np.int64]
+    places: NDArray[np.int64]
 
 
 def _mixed(log_weights: Floats, scores: list[Floats]) -> Floats:

@@ -24,6 +24,7 @@ from lmbench.model._causal import Causal, Continued, freeze, merge
 from lmbench.model._foreign_tokens import Reading, read
 from lmbench.model._hub import check_saved, load_tokenizer, load_weights, quiet, untrained
 from lmbench.model._of_net import OfNet
+from lmbench.model._own_tokens import OwnTokens
 from lmbench.model.base import ModelCard
 from lmbench.net.base import Setting, in_range
 from lmbench.progress import Progress, Silent
@@ -319,6 +320,12 @@ class Pretrained(OfNet[Causal]):
             f"{self._label} predicts tokens of its own, so that it has no distribution over the next token of this "
             "run; choose a model that was fitted on the run's tokens"
         )
+
+    def own_tokens(self) -> OwnTokens:
+        """The model as it writes, in tokens of its own."""
+        stride = self.stride
+        assert stride is not None  # only a recurrent net of ours has none
+        return OwnTokens(self.net, self._tokenizer.backend_tokenizer, stride)
 
     def save(self, folder: Path) -> None:
         """Name and revision of what was scored as it is; weights and tokenizer of what was trained."""

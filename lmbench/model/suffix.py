@@ -17,7 +17,7 @@ from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.counts.suffix_matches import Matches
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.model._suffix_rows import text_probs, window_probs
+from lmbench.model._suffix_rows import Runs, probs, text_probs, window_probs
 from lmbench.model._suffixes import (
     SETTINGS,
     PitmanYor,
@@ -173,8 +173,19 @@ class Suffix:
 
     def stretches(self, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
         rows = max(1, STRETCH // self.index.vocabulary_size)
-        for probs in text_probs(self.index, tokens.ids, self._rule, self.depth, rows):
-            yield probs.log().numpy()
+        for found in text_probs(self.index, tokens.ids, self._rule, self.depth, rows):
+            yield found.log().numpy()
+
+    def start(self, rows: int, end_of_text: int) -> Runs:
+        return Runs.none()
+
+    def step(self, ids: NDArray[np.int64], state: Runs) -> tuple[NDArray[np.float64], Runs]:
+        """As `Stepping`: the runs of all suffixes seen are kept, and narrowed down by each token."""
+        with coarse_threads():
+            for tokens in ids.T:
+                state = state.then(self.index, tokens)
+            found = probs(self.index, state.levels(self.index, self.depth), self._rule, len(ids))
+            return found.log().numpy(), state
 
     def evidence(self, context: NDArray[np.integer[Any]]) -> Evidence:
         document = np.concatenate([[self.index.end_of_text], np.asarray(context, dtype=np.int64)])

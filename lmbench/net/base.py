@@ -19,6 +19,8 @@ from torch.nn import functional as F
 from lmbench.errors import UsageError
 from lmbench.net._output import linear_cross_entropy
 
+State = tuple[Tensor, ...]  # what a net has read: tensors whose second dimension is the row, [., B, ...]
+
 FEW = 1_024  # types whose logits take no more room than what the layers keep anyway
 SPEED = {"cpu": 20_000, "cuda": 1_000_000}  # tokens/s of training, roughly, of a net that suits the device
 
@@ -94,6 +96,31 @@ class Net(nn.Module, ABC):
         logits: Tensor = self.head(hidden).float()
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
+    def start(self, rows: int) -> State:
+        """What has been read before a document's first token, for so many rows: nothing."""
+        device = next(self.parameters()).device
+        held = torch.zeros(1, rows, self.row, dtype=torch.int64, device=device)
+        return held, torch.zeros(1, rows, dtype=torch.int64)
+
+    def run(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        """[B, T] ids of one document a row, read on from `state` -> [B, T, C] vectors, those of `hidden` for all that
+        the row has read, and the state after the last. Rows may have read unequally much, but, unless the net is
+        `Recurrent`, no more than `row` ids each. `state` is used up.
+
+        A net that keeps nothing reads all of it again, as here; the counts of what was read stay on the CPU.
+        """
+        held, lengths = state
+        found = None
+        for length in sorted(set(lengths[0].tolist())):
+            rows = torch.nonzero(lengths[0] == length).squeeze(1).to(ids.device)
+            hidden = self.hidden(torch.cat([held[0, rows, :length], ids[rows]], dim=1))[:, length:]
+            if found is None:
+                found = hidden.new_empty(*ids.shape, hidden.shape[-1])
+            found[rows] = hidden
+            held[0, rows, length : length + ids.shape[1]] = ids[rows]
+        assert found is not None
+        return found, (held, lengths + ids.shape[1])
+
     def forward(self, ids: Tensor, targets: Tensor, documents: Tensor | None = None) -> Tensor:
         """Mean cross-entropy in nats of `targets` [B, T], where `targets[b, t]` follows `ids[b, t]`."""
         hidden = self.hidden(ids, documents)
@@ -152,9 +179,6 @@ class Net(nn.Module, ABC):
             "parameters_without_embeddings": total - looked_up,
             "flops_per_token": 6 * multiplied + 3 * self.attention_flops(length),
         }
-
-
-State = tuple[Tensor, ...]  # each [layers, B, ...]
 
 
 class Recurrent(Net):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lmbench.net.base import Net, in_range
+from lmbench.net.base import Net, State, in_range
 
 __all__ = ["BigramEmbedding"]
 
@@ -32,3 +32,9 @@ class BigramEmbedding(Net):
     def hidden(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
         vectors: Tensor = self.embedding(ids)
         return vectors
+
+    def start(self, rows: int) -> State:
+        return ()
+
+    def run(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.hidden(ids), state

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lmbench.net.base import Net, Setting, in_range, is_share, places
+from lmbench.net.base import Net, Setting, State, in_range, is_share, places
 
 __all__ = ["Feedforward"]
 
@@ -57,7 +57,19 @@ class Feedforward(Net):
         before = steps if documents is None else places(documents)  # ids there are before this one
         back = torch.arange(self.order - 1, device=ids.device)  # 0: the id itself
         at = (steps[:, None] - back).clamp_min(0)  # (T, n-1)
-        last = ids[:, at].masked_fill(before[..., None] < back, self.absent)  # (B, T, n-1)
+        return self._after(ids[:, at].masked_fill(before[..., None] < back, self.absent))
+
+    def start(self, rows: int) -> State:
+        shape = (1, rows, self.order - 1)
+        return (torch.full(shape, self.absent, dtype=torch.int64, device=self.head.weight.device),)
+
+    def run(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        read = torch.cat([state[0][0], ids], dim=1)
+        last = read.unfold(1, self.order - 1, 1)[:, 1:].flip(2)
+        return self._after(last), (read[None, :, -(self.order - 1) :],)
+
+    def _after(self, last: Tensor) -> Tensor:
+        """[B, T, n-1] the ids at each place, the place's own first -> [B, T, C]."""
         x = self.embedding(last).flatten(2)  # (B, T, (n-1) C)
         h = F.dropout(torch.tanh(self.inner(x)), self.dropout, self.training)
         return torch.cat([h, x], dim=-1) if self.direct else h

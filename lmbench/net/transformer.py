@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from lmbench.errors import UsageError
 from lmbench.net._pointwise import relu_squared, rms_norm, rotate, rotations
-from lmbench.net.base import Net, Setting, in_range, is_share, places, same_document
+from lmbench.net.base import Net, Setting, State, in_range, is_share, places, same_document
 
 __all__ = ["Transformer"]
 
@@ -82,7 +82,7 @@ class Transformer(Net):
         style = GPT2 if preset == "gpt2" else MODERN
         self.vocabulary, self.position, self.softcap = vocabulary, position, softcap
         self.row = self.context = context
-        self.layers, self.width, self.dropout = layers, width, dropout
+        self.layers, self.width, self.heads, self.dropout = layers, width, heads, dropout
         self.embedding = nn.Embedding(vocabulary, width)
         self.convolution = Convolution(width, convolution) if convolution > 1 else None
         if position == "learned":
@@ -129,11 +129,70 @@ class Transformer(Net):
         out: Tensor = self.norm(x)
         return out
 
+    def start(self, rows: int) -> State:
+        """Keys and values of each layer, (layers, B, nh, row, hs), filled in place; the embeddings that the convolution
+        still looks back on, (1, B, length - 1, C); how many ids each row has read, (1, B), on the CPU."""
+        heads = self.heads
+        weight = self.embedding.weight
+        keys, values = weight.new_zeros(2, self.layers, rows, heads, self.row, self.width // heads)
+        back = 0 if self.convolution is None else len(self.convolution.weight)
+        return keys, values, weight.new_zeros(1, rows, back, self.width), torch.zeros(1, rows, dtype=torch.int64)
+
+    def run(self, ids: Tensor, state: State) -> tuple[Tensor, State]:
+        keys, values, before, lengths = state
+        past = Past.of(lengths[0], ids.shape[1], ids.device)
+        x = self.embedding(ids)  # (B, T, C)
+        if self.convolution is not None:
+            joined = torch.cat([before[0], x], dim=1)
+            x = self.convolution(joined, None)[:, before.shape[2] :]
+            before = joined[None, :, joined.shape[1] - before.shape[2] :]
+        if self.position == "learned":
+            x = x + self.positions(past.place)
+        rotation = self.rotation[:, past.place] if self.position == "rope" else None
+        for block, of_keys, of_values in zip(self.blocks, keys, values, strict=True):
+            x = block(x, rotation, past.mask, (past, of_keys, of_values))
+        out: Tensor = self.norm(x)
+        return out, (keys, values, before, lengths + ids.shape[1])
+
     def regions(self) -> list[nn.Module]:
         return list(self.blocks)
 
     def attention_flops(self, length: int) -> int:
         return 4 * self.layers * self.width * length
+
+
+@dataclass(frozen=True)
+class Past:
+    """Where rows that have read on stand. `place`: (T,) of all rows, or (B, T), of the ids read now, in their rows;
+    `stop`: places after the furthest of them. `mask`: (T, stop) or (B, 1, T, stop), which of the places from the first
+    on each looks at; None where that is all of them. `equal`: whether all rows have read equally much."""
+
+    place: Tensor
+    stop: int
+    mask: Tensor | None
+    equal: bool
+
+    @classmethod
+    def of(cls, lengths: Tensor, count: int, device: torch.device) -> Past:
+        """Of `count` ids after `lengths`, (B,) on the CPU."""
+        first, stop = int(lengths[0]), int(lengths.max()) + count
+        equal = bool((lengths == first).all())
+        place = torch.arange(first, stop) if equal else lengths[:, None] + torch.arange(count)
+        mask = None if equal and count == 1 else torch.arange(stop) <= place[..., None]
+        mask = mask if mask is None else mask.to(device)
+        return cls(place.to(device), stop, mask if equal or mask is None else mask[:, None], equal)
+
+    def put(self, held: Tensor, new: Tensor) -> Tensor:
+        """`new`, (B, nh, T, hs), put into `held`, (B, nh, row, hs), in place; returns what is looked at."""
+        if self.equal:
+            held[:, :, self.stop - new.shape[2] : self.stop] = new
+        else:
+            rows = torch.arange(len(new), device=new.device)[:, None]
+            held[rows, :, self.place] = new.transpose(1, 2)
+        return held[:, :, : self.stop]
+
+
+Held = tuple[Past, Tensor, Tensor]  # and the keys and values of one layer, (B, nh, row, hs)
 
 
 class Convolution(nn.Module):
@@ -167,8 +226,8 @@ class Block(nn.Module):
         self.attention = Attention(width, heads, dropout, style)
         self.mlp = MLP(width, dropout, style)
 
-    def forward(self, x: Tensor, rotation: Tensor | None, mask: Tensor | None) -> Tensor:
-        x = x + self.attention(self.norm1(x), rotation, mask)
+    def forward(self, x: Tensor, rotation: Tensor | None, mask: Tensor | None, held: Held | None = None) -> Tensor:
+        x = x + self.attention(self.norm1(x), rotation, mask, held)
         out: Tensor = x + self.mlp(self.norm2(x))
         return out
 
@@ -187,29 +246,38 @@ class Attention(nn.Module):
         self.q, self.k, self.v = (nn.Linear(width, width, bias=style.bias) for _ in range(3))
         self.out = nn.Linear(width, width, bias=style.bias)
 
-    def forward(self, x: Tensor, rotation: Tensor | None, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, rotation: Tensor | None, mask: Tensor | None, held: Held | None = None) -> Tensor:
         B, T, C = x.shape
-        weight = torch.cat([self.q.weight, self.k.weight, self.v.weight])
-        bias = torch.cat([self.q.bias, self.k.bias, self.v.bias]) if self.style.bias else None
-        qkv = F.linear(x, weight, bias).view(B, T, 3 * self.heads, C // self.heads)  # (B, T, 3 nh, hs)
+        if held is None:
+            weight = torch.cat([self.q.weight, self.k.weight, self.v.weight])
+            bias = torch.cat([self.q.bias, self.k.bias, self.v.bias]) if self.style.bias else None
+            qkv = F.linear(x, weight, bias)
+        else:  # of few ids the product costs less than putting the matrices together
+            qkv = torch.cat([self.q(x), self.k(x), self.v(x)], dim=-1)
+        qkv = qkv.view(B, T, 3 * self.heads, C // self.heads)  # (B, T, 3 nh, hs)
         qk, v = qkv[:, :, : 2 * self.heads], qkv[:, :, 2 * self.heads :]
         if self.style.qk_norm:
             qk = rms_norm(qk)
         if rotation is not None:
             qk = rotate(qk, rotation)
         q, k = qk.to(v.dtype).transpose(1, 2).chunk(2, dim=1)  # each (B, nh, T, hs)
+        v = v.transpose(1, 2)
         dropout = self.dropout if self.training else 0.0
-        y = attend(q, k, v.transpose(1, 2), mask, dropout)
+        if held is None:
+            y = attend(q, k, v, mask, dropout, causal=mask is None)
+        else:
+            past, keys, values = held
+            y = attend(q, past.put(keys, k), past.put(values, v), mask, dropout, causal=False)
         return F.dropout(self.out(y.transpose(1, 2).reshape(B, T, C)), self.dropout, self.training)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float) -> Tensor:
-    """softmax(q k' / sqrt(hs)) v, causal or by `mask`. On a CPU in float32 always: its kernels are slower in bfloat16,
-    though its matrix products are three times as fast."""
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float, causal: bool) -> Tensor:
+    """softmax(q k' / sqrt(hs)) v, `causal` or by `mask`. On a CPU in float32 always: its kernels are slower in
+    bfloat16, though its matrix products are three times as fast."""
     if q.device.type != "cpu":
-        return F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=mask is None)
+        return F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=causal)
     with torch.autocast("cpu", enabled=False):
-        return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), mask, dropout, is_causal=mask is None)
+        return F.scaled_dot_product_attention(q.float(), k.float(), v.float(), mask, dropout, is_causal=causal)
 
 
 class MLP(nn.Module):

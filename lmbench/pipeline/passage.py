@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from lmbench import machine, store
 from lmbench.errors import LmbenchError
-from lmbench.generation.sample import sample
 from lmbench.generation.text import stream
 from lmbench.model.base import Model, distributions
 from lmbench.pipeline.opened import load_model, scored_tokens_of
@@ -137,6 +136,8 @@ def _likeliest(log_probs: NDArray[np.float64]) -> Choices:
 
 def _sample(model: Model, tokens: Tokens, end: float) -> str:
     """What the model writes after the beginning of the passage, until it has all its tokens or the time is over."""
+    from lmbench.generation.sample import sample  # torch, which a plan that is wrong does without
+
     vocabulary = tokens.vocabulary
     prompt = tokens.ids[: _prompt(tokens)].astype(np.int64)
 

@@ -240,14 +240,16 @@ def scoring(net: Net) -> Iterator[None]:
     """Without gradients, dropout, or reduced precision (cuDNN's recurrent kernels multiply in TF32 unless they are told
     not to); what was before comes back afterwards."""
     was, tf32 = net.training, torch.backends.cudnn.allow_tf32
-    net.eval()
+    if was:  # or all modules would be gone through for each token of a text that is read on
+        net.eval()
     torch.backends.cudnn.allow_tf32 = False
     try:
         with torch.inference_mode():
             yield
     finally:
         torch.backends.cudnn.allow_tf32 = tf32
-        net.train(was)
+        if was:
+            net.train()
 
 
 def _fits_by_half(error: Exception, count: int, device: str) -> bool:

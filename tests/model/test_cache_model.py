@@ -8,7 +8,7 @@ import pytest
 from small_texts import alphabet
 
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.generation.sample import draw, sample
+from lmbench.generation.sample import draw_texts
 from lmbench.model import models
 from lmbench.model.cache import Cache
 from lmbench.pipeline import Plan, run
@@ -82,17 +82,17 @@ def test_lines_of_one_passage_gain_by_each_other() -> None:
 
 def test_what_is_sampled_is_remembered_over_the_ends_of_lines() -> None:
     model = fitted("cache(model=uniform)", tokens_of([[0]], LINES), tokens_of([[0, 0, 0, 0]] * 20, LINES))
-    told, alone = (np.random.default_rng(1) for _ in range(2))
     drawn: list[int] = []
-    forgetful = []
-    for chosen in sample(model, np.array([0]), 30, 3, seed=1):
+    differs = False
+    for each in draw_texts(model, np.array([0]), 30, 3, seed=1):
         text = np.array([0, *drawn])
         begin = len(text) - next((n for n, token in enumerate(reversed(drawn)) if token == 3), len(text))
-        assert chosen == draw(model.next_log_probs_after(text[:begin], text[begin:]), told)
-        forgetful.append(draw(model.next_log_probs(text[begin:]), alone))
-        drawn.append(chosen)
+        told = model.next_log_probs_after(text[:begin], text[begin:])
+        assert each.nats[0] == pytest.approx(-told[each.ids[0]], abs=1e-12)
+        differs = differs or abs(model.next_log_probs(text[begin:])[each.ids[0]] - told[each.ids[0]]) > 0.01
+        drawn.append(int(each.ids[0]))
     assert drawn.count(3) > 1
-    assert forgetful != drawn
+    assert differs
 
 
 @pytest.mark.parametrize("tokenizer", ["word", "char"])

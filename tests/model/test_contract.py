@@ -12,7 +12,7 @@ from tiny_models import tiny
 from lmbench.codec.coder import agrees, decode, encode
 from lmbench.errors import UsageError
 from lmbench.model import models
-from lmbench.model.base import Model, distributions, next_log_probs, window_log_probs
+from lmbench.model.base import Model, distributions, next_log_probs, start, step, window_log_probs
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.smoothing import smoothings
@@ -137,6 +137,26 @@ def test_all_distributions_of_a_text_are_next_log_probs(model: Model) -> None:
         for place in range(start, stop)
     ]
     np.testing.assert_allclose(found, np.stack(expected), rtol=0, atol=exactness(model))
+
+
+def test_texts_that_are_read_on_are_asked_as_next_log_probs(model: Model) -> None:
+    """Side by side, beyond the context's end, over ends of documents that each text has somewhere else."""
+    if model.card.own_tokens:
+        pytest.skip(OWN_TOKENS)
+    end = VOCABULARY.end_of_text
+    texts = [letters(20, 24), [*letters(21, 11), end, *letters(22, 12)], [6, 6, end, end, *letters(23, 20)]]
+    ids = np.array(texts)
+    read = np.concatenate([np.full((3, 1), end), ids[:, :4]], axis=1)
+    scores, state = step(model, read, start(model, 3, end))
+    for place in range(4, ids.shape[1] + 1):
+        for row, text in enumerate(ids[:, :place]):
+            begin = int(np.flatnonzero(np.append(end, text) == end)[-1])
+            expected = next_log_probs(model, text[:begin], text[begin:])
+            np.testing.assert_allclose(scores[row], expected, rtol=0, atol=exactness(model))
+        if place < ids.shape[1]:
+            scores, state = step(model, ids[:, place : place + 1], state)
+    whole, _ = step(model, np.concatenate([np.full((3, 1), end), ids], axis=1), start(model, 3, end))
+    np.testing.assert_allclose(whole, scores, rtol=0, atol=exactness(model))
 
 
 def test_the_future_does_not_change_the_past(model: Model) -> None:
