@@ -21,6 +21,7 @@ from commands import APP
 from rich.cells import cell_len
 
 from lmbench.corpus import corpora
+from lmbench.report.export import forms
 
 MIXTURE = "mixture(models=[ngram(order=1), ngram(order=2, smoothing=witten_bell)])"
 ZLIB = ["--estimator", "zlib"]
@@ -157,6 +158,7 @@ def _guess(house: House) -> list[list[str]]:
 
 # What a command is tried with: one more command, one more line here.
 WAYS: dict[str, Callable[[House], list[list[str]]]] = {
+    "check": lambda house: [["check", "--list"]],
     "compare": lambda house: [
         ["compare", house.run, "ngram(order=2)", "mixture"],
         ["compare", house.run, "arpa", "best"],
@@ -181,7 +183,11 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
     "overlap": lambda house: [["overlap", house.run, house.text]],
     "play": lambda house: [["play", house.run, "--model", f"no {MARK}"]],  # the rest is in test_play.py
     "predict": lambda house: [["predict", house.run, f"the {MARK}", "--tokens", "--tree", "5"]],
-    "report": lambda house: [["report", house.run], ["report", house.run, "--html", str(house.home / "report.html")]],
+    "report": lambda house: [
+        ["report", house.run],
+        ["report", house.run, "--html", str(house.home / "report.html")],
+        *(["report", house.run, "--format", form] for form in forms()),
+    ],
     "rm": lambda house: [["rm", house.run]],
     "run": lambda house: [
         ["run", house.text, "--tokenizer", "word", "--model", "uniform", *ZLIB, "--out", f"{house.home}/x"],
@@ -191,9 +197,10 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
         ["score", house.run, house.text, "--model", "ngram(order=2)"],
         ["score", house.run, house.text, "--model", "all", "--per", "word"],
         ["score", house.run, house.text, "--model", "mixture", "--per", "token"],
+        ["score", house.run, house.text, "--model", "ngram(order=2)", "--protocol", "kenlm"],
     ],
     "runs": lambda house: [["runs", "--out", house.out]],
-    "show": lambda house: [["show", house.run]],
+    "show": lambda house: [["show", house.run], ["show", house.run, "--check"]],
     "shannon": lambda house: [["shannon", house.run, "--positions", "40", "--contexts", "0,1", "--ranks"]],
     "smoothings": lambda house: [["smoothings"], ["smoothings", "kneser_ney"]],
     "structure": lambda house: [
@@ -204,7 +211,7 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
 }  # fmt: skip
 # a text; files; a table whose rows go out before the next one is known; questions
 NO_TABLE = ("generate", "export", "score", "rm", "compress", "decompress", "play")
-NOTHING_FOREIGN = ("compare", "shannon", "report", "runs", "rm")  # in 80 columns
+NOTHING_FOREIGN = ("check", "compare", "shannon", "report", "runs", "rm")  # in 80 columns
 WRONG = [f"x{MARK}\u202e\x9b", f"--no{MARK}\u202e\x9b"]
 
 
@@ -231,7 +238,7 @@ def test_no_terminal_obeys_a_text_or_a_name(name: str, house: House, monkeypatch
         left = OWN.sub("", said.replace("\x1b[?25h", ""))
         assert OBEYED.findall(left) == [], arguments
         if name not in ("models", "smoothings", "tokenizers", "estimators", "corpora"):
-            assert "^[[35;44m" in left or arguments[-1] in WRONG or name in NOTHING_FOREIGN, arguments
+            assert "^[[35;44m" in left or {arguments[-1]} & {*WRONG, "--check"} or name in NOTHING_FOREIGN, arguments
 
 
 def test_a_file_gets_the_text_itself_and_json_says_it(house: House) -> None:
@@ -267,7 +274,7 @@ def test_every_table_fits_its_terminal(name: str, columns: int, house: House, mo
     monkeypatch.setenv("TERM", "dumb")
     for arguments in WAYS[name](house):
         quiet = ["-q"] if "--quiet" in OPTIONS[name] else []
-        if (name == "guess" and "--compare" not in arguments) or "--html" in arguments:  # no table
+        if (name == "guess" and "--compare" not in arguments) or {"--html", "--format"} & {*arguments}:  # no table
             continue
         said = on_terminal(*arguments, *quiet, columns=columns)
         lines = [_whole(line) for line in said.split("\n")]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -19,27 +17,30 @@ _FORMULA = re.compile(r"[\s'\"\x00-\x1f\ufeff]*[=+\-@＝＋－＠|%]")
 
 
 class Csv:
-    """A line for each model and each estimate, with all the digits of its figures (RFC 4180, UTF-8). A text that a
-    spreadsheet would take for a formula has an apostrophe before it."""
+    """A line for each model and each estimate, with all the digits of its figures (UTF-8, each line ended
+    by LF). A text that a spreadsheet would take for a formula has an apostrophe before it."""
 
     def text(self, runs: Sequence[Exported]) -> str:
         names = [*_RUN, "kind", *columns_of(Row), "note"]
         names += [name for name in columns_of(Entropy) if name not in (*names, "estimator")]
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\r\n")
-        writer.writerow(names)
+        lines = [names]
         for run in runs:
             card = run.record.card
             common = dict(zip(_RUN, (run.name, card.corpus, card.tokenizer, card.test.tokens_hash), strict=True))
             for row in run.record.rows:
                 kind = "control" if row.control else "model" if row.distribution else "score"
                 found = common | {"kind": kind} | values_of(row)
-                writer.writerow([cell(found.get(name)) for name in names])
+                lines.append([cell(found.get(name)) for name in names])
             for entropy in run.record.entropy:
                 known = values_of(entropy)
                 found = common | known | {"model": known["estimator"]}
-                writer.writerow([cell(found.get(name)) for name in names])
-        return out.getvalue()
+                lines.append([cell(found.get(name)) for name in names])
+        return "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
+
+
+def _quoted(text: str) -> str:
+    """A field, in quotes where it has what would end it."""
+    return '"' + text.replace('"', '""') + '"' if re.search('[",\r\n]', text) else text
 
 
 def cell(value: Any) -> str:
