@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lmbench.counts.arrays import flatnonzero, repeated, widened
+from lmbench.counts.arrays import BIAS, flatnonzero, repeated, widened
 from lmbench.counts.backoff import BackoffModel
 from lmbench.counts.ngrams import stream
 from lmbench.counts.parallel import coarse_threads, over_parts
@@ -24,6 +24,7 @@ from lmbench.counts.parallel import coarse_threads, over_parts
 _CELLS = 1 << 18  # numbers of one piece of work on a CPU: what stays in its cache
 _FEWEST = 32  # rows of a piece, below which its overhead costs more than memory does
 _ON_GPU = 1 << 26
+_FEW = 8  # windows that are asked one by one
 _STRETCH = 1 << 22  # numbers of the distributions that are handed out together
 
 
@@ -126,6 +127,10 @@ def distributions(model: BackoffModel, contexts: list[tuple[Tensor, Tensor]], ro
 def window_log_probs(model: BackoffModel, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """[q, V] nats: what follows each window [q, N], see `window_contexts`."""
     found = np.empty((len(windows), model.trie.vocabulary_size))
+    if len(windows) <= _FEW and model.device.type == "cpu":
+        for row, window in enumerate(windows.tolist()):
+            found[row] = _alone(model, window)
+        return found
 
     def fill(part: slice) -> None:
         rows = part.stop - part.start
@@ -152,6 +157,43 @@ def stretches(model: BackoffModel, ids: NDArray[np.integer[Any]]) -> Iterator[ND
             _ = model.trie.directory
             over_parts(fill, _parts(model, end - begin), model.device)
         yield found
+
+
+def _alone(model: BackoffModel, window: list[int]) -> NDArray[np.float64]:
+    """[V] nats after one window: the same sums, without the overhead of many."""
+    reach = window[max(0, len(window) - model.order + 1) :]
+    begin = max((place for place, token in enumerate(reach) if token == model.end_of_text), default=0)
+    context = reach[begin:]
+    nodes: list[int] = []
+    for length in range(1, len(context) + 1):
+        passed_over = model.suffix_closed and nodes and nodes[-1] < 0
+        nodes.append(-1 if passed_over else _node(model, context[len(context) - length :]))
+    above, beyond = [0.0] * len(nodes), 0.0
+    for length in range(len(nodes), 0, -1):
+        above[length - 1] = beyond
+        node = nodes[length - 1]
+        beyond += model.unseen_log_backoff if node < 0 else float(model.log_backoffs[length - 1][node].double())
+    scores: NDArray[np.float64] = (model.log_probs[0][:].double() + beyond).cpu().numpy()
+    for length, node in enumerate(nodes, 1):
+        if node >= 0:
+            children = model.trie.children(length, node)
+            tokens = model.trie.ids(length + 1, children).cpu().numpy()
+            scores[tokens] = model.log_probs[length][children].double().cpu().numpy() + above[length - 1]
+    return scores
+
+
+def _node(model: BackoffModel, context: list[int]) -> int:
+    """The node of a context, or -1."""
+    trie, node = model.trie, context[0]
+    bias = BIAS if trie.tokens[0].dtype == torch.int16 else 0
+    for order, token in enumerate(context[1:], 1):
+        children = trie.children(order, node)
+        tokens = trie.tokens[order][children]
+        at = int(torch.searchsorted(tokens, token - bias)) if len(tokens) else 0
+        if at == len(tokens) or int(tokens[at]) != token - bias:
+            return -1
+        node = children.start + at
+    return node
 
 
 def _parts(model: BackoffModel, rows: int) -> list[slice]:

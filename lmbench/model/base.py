@@ -193,10 +193,11 @@ def from_document(windows: NDArray[np.integer[Any]], end_of_text: int) -> tuple[
 
     [9, 9, 4], [9, 2, 9] and [2, 3, 4] with end 9: 1, 0, 3; true, true, false.
     """
-    ends = windows == end_of_text
-    begins: NDArray[np.bool_] = ends.any(axis=1)
-    lengths = np.where(begins, np.argmax(ends[:, ::-1], axis=1), windows.shape[1])
-    return lengths.astype(np.int64), begins
+    ends = np.flatnonzero(windows == end_of_text)
+    last = np.full(len(windows), -1, dtype=np.int64)
+    width = max(1, windows.shape[1])
+    np.maximum.at(last, ends // width, ends % width)
+    return windows.shape[1] - 1 - last, last >= 0
 
 
 def in_step(streams: Sequence[Iterator[NDArray[np.float64]]]) -> Iterator[list[NDArray[np.float64]]]:

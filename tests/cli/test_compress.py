@@ -171,8 +171,8 @@ def test_another_machine_is_refused_and_tried_only_where_asked(
     # a machine whose sums come out otherwise: its model is not quite this one
     from lmbench.model.ngram import Ngram
 
-    asked = Ngram.next_log_probs
-    monkeypatch.setattr(Ngram, "next_log_probs", lambda self, context: asked(self, context)[::-1])
+    asked = Ngram.window_log_probs
+    monkeypatch.setattr(Ngram, "window_log_probs", lambda self, windows: asked(self, windows)[:, ::-1])
     assert "other probabilities here" in refused(known, packed, "--anyway")
 
 

@@ -44,7 +44,9 @@ def test_short_windows_know_of_no_beginning() -> None:
 def test_pieces_of_work_and_of_the_text_change_nothing(model: Ngram, monkeypatch: pytest.MonkeyPatch) -> None:
     test = text(7, 200, 30)
     windows = np.random.default_rng(1).integers(0, 8, (500, 5))
+    alone = np.concatenate([model.window_log_probs(window[None]) for window in windows])
     before = model.window_log_probs(windows), np.concatenate(list(model.stretches(test)))
+    np.testing.assert_array_equal(alone, before[0])  # to the last bit
     monkeypatch.setattr(following, "_FEWEST", 3)
     monkeypatch.setattr(following, "_CELLS", 1)
     monkeypatch.setattr(following, "_STRETCH", 100)

@@ -155,7 +155,8 @@ def test_texts_that_are_read_on_are_asked_as_next_log_probs(model: Model) -> Non
             np.testing.assert_allclose(scores[row], expected, rtol=0, atol=exactness(model))
         if place < ids.shape[1]:
             scores, state = step(model, ids[:, place : place + 1], state)
-    whole, _ = step(model, np.concatenate([np.full((3, 1), end), ids], axis=1), start(model, 3, end))
+    _, state = step(model, np.full((3, 1), end), start(model, 3, end))
+    whole, _ = step(model, ids, state)
     np.testing.assert_allclose(whole, scores, rtol=0, atol=exactness(model))
 
 
