@@ -132,7 +132,7 @@ class Weigher:
     def _held_out(nats: Callable[[Tensor, Tensor, Loss], Tensor], x: Tensor, loss: Loss) -> float:
         total = 0.0
         with torch.no_grad():
-            for places in torch.arange(len(x)).split(_BATCH):
+            for places in torch.split(torch.arange(len(x)), _BATCH):
                 total += float(nats(x[places], places, loss)) * len(places)
         return total / len(x)
 
