@@ -341,7 +341,7 @@ def commands_for(folder: Path, file: Path, rows: list[tuple[str, str]], rng: np.
         "generate": [run_, "--model", model, "--tokens", "5", "--prompt", "the", *cpu],
         "count": [run_, "queen", "--quiet"], "overlap": [run_, str(folder.parent / "text.txt"), "--quiet"],
         "guess": ["--model", f"{run_}:{model}", "--length", "4", "--context", "2", "--out", out, "--quiet", *cpu],
-        "shannon": [run_, "--model", model, "--contexts", "0,2", "--positions", "10", "--quiet", *cpu],
+        "bounds": [run_, "--model", model, "--contexts", "0,2", "--positions", "10", "--quiet", *cpu],
         "export arpa": [run_, model, f"{out}.arpa", "--quiet"], "run": ["--resume", run_, "--quiet", *cpu],
         "entropy": ["--run", run_, "--estimator", "zlib", "--quiet", "--out", out], "trust": [run_],
     }  # fmt: skip
@@ -352,10 +352,10 @@ def commands_for(folder: Path, file: Path, rows: list[tuple[str, str]], rng: np.
     elif own and file.name == "log_probs.npy":
         chosen = ["compare"]
     elif own:
-        chosen = ["generate", "generate", "generate", "shannon", "guess", "export arpa", "trust"]
+        chosen = ["generate", "generate", "generate", "bounds", "guess", "export arpa", "trust"]
     else:
         chosen = {
-            "tokenizer": ["generate", "count", "overlap", "guess", "shannon"], "test": ["compare", "guess", "shannon"],
+            "tokenizer": ["generate", "count", "overlap", "guess", "bounds"], "test": ["compare", "guess", "bounds"],
             "suffix": ["count", "overlap"],
         }.get(file.parts[0], list(every))  # fmt: skip
     name = chosen[int(rng.integers(len(chosen)))]

@@ -16,8 +16,8 @@ PACKAGE = Path(lmbench.__file__).parent
 ORDER = [
     "terminal", "commit",
     "errors", "written", "invocation", "runs", "disk", "spec", "plugin", "registry", "runtime", "progress", "memory",
-    "machine", "files", "corpus", "tokens",
-    "tokenizer", "counts", "smoothing", "net", "training", "model", "score", "entropy",
+    "machine", "files", "corpus", "tokens", "counts", "smoothing", "net", "training", "model", "tokenizer",
+    "score", "entropy",
     "structure", "generation", "scaling", "record", "codec", "store", "report", "pipeline", "cli",
 ]  # fmt: skip
 FRONT_DOOR = ("__init__", "__main__")  # the package's own names: it may know every room
@@ -69,7 +69,7 @@ def modules_after(code: str) -> set[str]:
 COMMANDS = [
     ["--help"], ["--version"], ["run", "--help"], ["generate", "--help"], ["report", "--help"], ["compare", "--help"],
     ["models"], ["models", "transformer"], ["models", "--json"], ["tokenizers"], ["estimators"], ["smoothings"],
-    ["corpora"], ["runs"], ["guess", "--help"], ["shannon", "--help"],
+    ["corpora"], ["runs"], ["guess", "--help"], ["shannon", "--help"], ["bounds", "--help"], ["segment", "--help"],
 ]  # fmt: skip
 
 

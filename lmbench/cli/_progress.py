@@ -136,3 +136,32 @@ class _Line:
 
     def show(self, note: str) -> None:
         self._note = note
+
+
+class Between:
+    """Progress whose bars are there only while a task lasts, so that lines can be written between two tasks."""
+
+    def __init__(self, stream: TextIO, quiet: bool) -> None:
+        self._stream = stream
+        self._quiet = quiet
+        self._shown: Progress | None = None
+
+    @contextmanager
+    def task(self, description: str, total: float | None = None) -> Iterator[Task]:
+        if self._shown is not None:  # a task within a task
+            with self._shown.task(description, total) as task:
+                yield task
+            return
+        with shown_on(self._stream, self._quiet) as (shown, _):
+            self._shown = shown
+            try:
+                with shown.task(description, total) as task:
+                    yield task
+            finally:
+                self._shown = None
+
+    def say(self, line: str) -> None:
+        if self._shown is not None:
+            self._shown.say(line)
+        elif not self._quiet:
+            terminal.say(line, stream=self._stream)

@@ -1,163 +1,213 @@
-"""`lmbench shannon`: the prediction game, played by the models of a run."""
+"""`lmbench shannon`: the series of approximations of 1948."""
 
 from __future__ import annotations
 
 import json as json_
-import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lmbench import terminal
-from lmbench.cli._complete import complete_model
-from lmbench.cli._options import Device, DeviceName, Json, Quiet, RunName, RunsFolder
+from lmbench.cli._complete import complete_model, complete_run
+from lmbench.cli._options import (
+    TEXT,
+    DecodingErrors,
+    Device,
+    DeviceName,
+    Encoding,
+    Errors,
+    Json,
+    Quiet,
+    RunsFolder,
+    Seed,
+    SplitRule,
+    TestText,
+    TextField,
+)
 from lmbench.errors import UsageError
+from lmbench.invocation import command
 
 if TYPE_CHECKING:
-    from lmbench.record import Record, Shannon
+    from lmbench.pipeline.series import Steps, Wanted
+    from lmbench.progress import Progress
+    from lmbench.record import Row
 
 __all__ = ["shannon"]
 
-PANEL = "Look at a run"
+PANEL = "Run"
+_SERIES = "Series"
+_OF_A_TEXT = ("source", "test", "split", "encoding", "errors", "text_field")
+
+
+class Letters(StrEnum):
+    ALL = "all"
+    SHANNON = "27"
+
+
+class Way(StrEnum):
+    COUNTS = "counts"
+    BOOK = "book"
 
 
 def shannon(
-    run: RunName = "latest",
+    context: typer.Context,
+    source: Annotated[
+        str, typer.Argument(metavar="[SOURCE]", help="A text, as for lmbench run.", show_default=True)
+    ] = "python-help",
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="The text of a run, and its networks at the end; the series is kept in its record and its report.",
+            autocompletion=complete_run,
+            rich_help_panel=TEXT,
+        ),
+    ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
             metavar="MODEL",
-            help="A model of the run; repeat for more. [dim]\\[all of them][/]",
+            help="A model of --run at the end; repeat for more. [dim]\\[its networks][/]",
             autocompletion=complete_model,
+            rich_help_panel=_SERIES,
         ),
     ] = None,
-    contexts: Annotated[
-        str | None,
+    test: TestText = None,
+    split: SplitRule = None,
+    encoding: Encoding = None,
+    errors: DecodingErrors = Errors.STRICT,
+    text_field: TextField = "text",
+    letters: Annotated[
+        Letters,
         typer.Option(
-            metavar="N,N,...",
-            help="Context lengths in tokens. [dim]\\[0 to 100, as far as half of the test text has them][/]",
+            help="all: every character of the text; 27: Shannon's, a-z without case or accents, all else a space.",
+            rich_help_panel=_SERIES,
         ),
-    ] = None,
-    positions: Annotated[int, typer.Option(min=1, help="How many test tokens are guessed at each length.")] = 2000,
-    ranks: Annotated[
-        bool, typer.Option("--ranks", help="Also what share of the tokens was found at guess 1, 2, ...")
-    ] = False,
+    ] = Letters.ALL,
+    method: Annotated[
+        Way,
+        typer.Option(
+            help="counts: draw in proportion to the counts; book: Shannon's own way, open the text at a random place "
+            "and read on to the context.",
+            rich_help_panel=_SERIES,
+        ),
+    ] = Way.COUNTS,
+    order: Annotated[
+        int, typer.Option(min=0, help="Highest order of letters and of words.", rich_help_panel=_SERIES)
+    ] = 32,
+    characters: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Characters of each sample.", rich_help_panel=_SERIES)
+    ] = 160,
+    seed: Seed = 0,
     device: DeviceName = Device.AUTO,
+    out: RunsFolder = Path("results"),
     json: Json = False,
     quiet: Quiet = False,
-    out: RunsFolder = Path("results"),
+    contexts: Annotated[str | None, typer.Option(hidden=True)] = None,
+    positions: Annotated[int | None, typer.Option(hidden=True)] = None,
+    ranks: Annotated[bool, typer.Option("--ranks", hidden=True)] = False,
 ) -> None:
-    """Play Shannon's prediction game with the models of a run: bounds of the entropy against context length.
+    """Print Shannon's series of approximations to a text: letters, then words, of growing order.
 
-    A model guesses the next token in order of falling probability; from the shares found at the first, second, ...
-    guess follow a lower and an upper bound (Shannon 1951). All models guess the same tokens of the test text. The
-    figures are kept in the run's record until a game on other tokens takes their place, and drawn in its report beside
-    those of Shannon's own experiment.
+    Each step is drawn from the counts of the training text: letters equally likely, then by their frequencies, then by
+    what follows one letter, two letters and on; likewise words; then all suffixes of the text, and with --run the
+    run's networks. Beside it stand the cross-entropy of the held-out text under a smoothed model of that order, and
+    how much of the sample stands in the training text word for word. Letters, and words, stop at a step that only
+    copies. Words of scripts without spaces are those of ICU (package icu4py). Shannon's prediction game of 1951 is
+    lmbench bounds.
 
     [bold]Examples[/bold]
 
-      lmbench shannon latest
+      lmbench shannon
 
-      lmbench shannon latest --model 'ngram(order=7)' --model transformer --contexts 0,1,2,4,8,16,100 --positions 5000
+      lmbench shannon tinyshakespeare.txt --letters 27 --method book --seed 3
+
+      lmbench shannon sanshiro.txt
+
+      lmbench shannon --run latest
     """
+    _check_form(context, source, out, {"contexts": contexts, "positions": positions, "ranks": ranks or None})
+    if run is None and model:
+        raise UsageError(f"--model names a model of --run, which is not given; {_moved('latest')}")
     from lmbench import store
-    from lmbench.cli._progress import shown_on
-    from lmbench.machine import resolve_device
+    from lmbench.cli._progress import Between
+    from lmbench.cli._series import Shown
     from lmbench.pipeline.pages import run_page
-    from lmbench.pipeline.shannon import english_share_of, guesses_tokens, play, same_tokens
-    from lmbench.report.published import SHARE
+    from lmbench.pipeline.series import Wanted, networks_of, steps_of_run
 
-    folder = store.find_run(run, out)
-    record = store.read_record(folder)
-    if record.plan.get("protocol") == "prequential":
-        raise UsageError(f"{folder}: a prequential run keeps no fitted models to play with; give one that does")
-    rows = [store.find_row(record, name) for name in model] if model else [*filter(guesses_tokens, record.rows)]
-    if not rows:
-        raise UsageError(f"{folder} has no fitted model yet that guesses its tokens")
-    for row in rows:
-        if not guesses_tokens(row):
-            raise UsageError(f"{row.model} has tokens of its own: it cannot be asked for the run's next token")
-    lengths = None if contexts is None else _lengths(contexts)
-    chosen = resolve_device(device.value)
-    made: list[Shannon] = []
-    stopped: KeyboardInterrupt | None = None
-    try:
-        with shown_on(terminal.notes(), quiet) as (progress, _):
-            for row in rows:
-                made += play(folder, record, [row], lengths, positions, chosen, progress)
-    except KeyboardInterrupt as stop:
-        if not made:
-            raise
-        stopped = stop
-    names = {item.model for item in made}
-    others = [item for item in record.shannon if item.model not in names]
-    kept = [item for item in others if same_tokens(item, made[0])]
-    dropped = [item.model for item in others if item not in kept]
-    if dropped:
-        why = "other --positions or another longest context, and so other tokens"
-        terminal.say(f"note: no longer kept, as these games had {why}: {', '.join(dropped)}", err=True)
-    facts = record.card.corpus_card | {SHARE: english_share_of(folder, record.card)}
-    card = record.card.model_copy(update={"corpus_card": facts})
-    record = record.model_copy(update={"card": card, "shannon": [*kept, *made]})
-    _keep(folder, record)
-    run_page(folder)
-    if stopped is not None:
-        raise KeyboardInterrupt(f"interrupted; {len(made)} of {len(rows)} games are kept in {folder}") from stopped
+    if run is not None:
+        for name in _OF_A_TEXT:
+            if _given(context, name):
+                shown = "SOURCE" if name == "source" else f"--{name.replace('_', '-')}"
+                raise UsageError(f"{shown} cannot stand beside --run: the text is the run's own")
+        if letters is Letters.SHANNON:
+            raise UsageError("--letters 27 cannot stand beside --run: its networks have read the text as it is")
+    wanted = Wanted(letters.value, method.value, order, characters, seed)
+    progress = Between(terminal.notes(), quiet or json)
+    rows: list[Row] = []
+    folder, record = Path(), None
+    if run is not None:
+        folder = store.find_run(run, out)
+        record = store.read_record(folder)
+        rows = [store.find_row(record, name) for name in model] if model else networks_of(record)
+        steps = steps_of_run(folder, record, wanted, progress)
+        name = record.card.corpus
+    else:
+        options = {"test": test, "split": split, "encoding": encoding, "errors": errors.value, "text_field": text_field}
+        name, steps = _of_source(source, options, wanted, progress)
+    shown_steps = Shown(name, silent=json)
+    for step in steps:
+        shown_steps.add(step)
+    if record is not None:
+        from lmbench.machine import resolve_device
+
+        for row in rows:
+            shown_steps.add(steps.network(folder, record, row, resolve_device(device.value)))
+    made = steps.series(shown_steps.steps)
+    if record is not None:
+        store.amend_record(folder, record.model_copy(update={"series": made}))
+        run_page(folder)
     if json:
-        content = [item.model_dump(mode="json") for item in made]
-        terminal.write_json(json_.dumps(content, ensure_ascii=False, allow_nan=False))
+        terminal.write_json(json_.dumps(made.model_dump(mode="json"), ensure_ascii=False, allow_nan=False))
         return
-    _show(made, record, ranks)
-    terminal.say(err=True)
-    terminal.say(f"kept in {folder} (record.json, report.html)", err=True)
+    shown_steps.end(made)
+    if record is not None:
+        terminal.say(err=True)
+        terminal.say(f"kept in {folder} (record.json, report.html)", err=True)
 
 
-def _lengths(text: str) -> list[int]:
-    try:
-        lengths = [int(part) for part in text.split(",")]
-    except ValueError:
-        lengths = []
-    if not lengths or min(lengths) < 0:
-        raise UsageError(f"--contexts {text!r}: write whole numbers from 0 on, such as 0,1,2,5,100")
-    return lengths
+def _of_source(source: str, options: dict[str, str | None], wanted: Wanted, progress: Progress) -> tuple[str, Steps]:
+    from lmbench.corpus import open_source
+    from lmbench.corpus.split import split
+    from lmbench.pipeline.job import split_of
+    from lmbench.pipeline.series import Steps
+
+    test, fractions = options.pop("test"), options.pop("split")
+    corpus = open_source(source, cache=wanted.cache, progress=progress, **options)  # type: ignore[arg-type]
+    other = corpus.test
+    if test is not None:
+        other = open_source(test, cache=wanted.cache, progress=progress, **options).text  # type: ignore[arg-type]
+    splits = split(corpus.text, split_of(corpus, fractions), valid=corpus.valid, test=other, name=source)
+    return corpus.name, Steps(splits, wanted, progress)
 
 
-def _keep(folder: Path, record: Record) -> None:
-    """Write the record; the run stays as old as it was, so that `latest` means what it meant."""
-    from lmbench import store
-
-    path = folder / store.RECORD
-    then = path.stat()
-    store.write_record(folder, record)
-    os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
+def _given(context: typer.Context, name: str) -> bool:
+    found = context.get_parameter_source(name)
+    return found is not None and found.name == "COMMANDLINE"
 
 
-def _show(made: list[Shannon], record: Record, ranks: bool) -> None:
-    from lmbench.report.ranks import rank_table
-    from lmbench.report.screen import screen, styled
-    from lmbench.report.section.base import bullets
-    from lmbench.report.section.shannon import HEADERS, fitting, table_of
+def _moved(run: str) -> str:
+    return f"Shannon's prediction game of 1951, played by the models of a run, is now: {command('bounds', run)}"
 
-    console = screen()
-    shown = fitting(made, console.width)
-    for index, item in enumerate(made):
-        if index:
-            console.print()
-        console.print(styled(item.model, "bold"))
-        console.print(table_of(item, shown))
-        if ranks:
-            console.print()
-            console.say("found at guess ..., in per cent, by tokens known")
-            console.print(rank_table(item))
-        if item.notes:
-            console.print(bullets(item.notes, console.width))
-    console.print()
-    unit = "character" if made[0].characters_per_token else "token"
-    asked = f"{made[0].positions:,} tokens of the test text of {record.card.corpus}, the same for all"
-    about = "lower, upper: bounds of the entropy by the ranks of the right guesses, with 95 % intervals"
-    own = "first guess: share of tokens found at once; guesses: how many it took on average"
-    console.say(f"bits per {unit}; {about}; {own}; {asked}")
-    left = dict.fromkeys(header for place, header in enumerate(HEADERS) if place not in shown)
-    if left:
-        console.print(styled(f"no room for: {', '.join(left)}; widen the terminal or see report.html", "dim"))
+
+def _check_form(context: typer.Context, source: str, out: Path, of_1951: dict[str, object]) -> None:
+    """Raise UsageError where the words are those of the prediction game, which this command once was."""
+    from lmbench.runs import names_run
+
+    a_run = _given(context, "source") and not Path(source).is_file() and names_run(source, out)
+    old = next((name for name, value in of_1951.items() if value is not None), None)
+    if a_run or old:
+        what = f"{source!r} is a run" if a_run else f"--{old} is no option of the series of approximations"
+        raise UsageError(f"{what}; {_moved(source if a_run else 'latest')}")

@@ -9,19 +9,12 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench.corpus.scripts import MOST_UNSPACED, code_points, count_unspaced
 from lmbench.corpus.text import Text
 from lmbench.errors import LmbenchError
 from lmbench.progress import Progress
 from lmbench.tokenizer._pieces import BEFORE_SPACE, batches
 from lmbench.tokens import Tokens, Vocabulary
-
-# First and last code points of scripts that are written without spaces between words (Unicode 15, chapters 16 to 18):
-# Thai and Lao, Tibetan, Myanmar, Khmer, kana, Han, half-width kana, Han of the supplementary planes.
-_UNSPACED = (
-    (0x0E00, 0x0EFF), (0x0F00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x31F0, 0x31FF),
-    (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0xFF66, 0xFF9F), (0x20000, 0x3FFFF),
-)  # fmt: skip
-_MOST_UNSPACED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +69,12 @@ def words_of(texts: Sequence[Text], progress: Progress) -> list[Words]:
                     ends = [_END] if last else []
                     numbers = [index.setdefault(word, len(index)) for word in piece] + ends
                     ids.append(np.array(numbers, dtype=np.uint32))
-                here = _code_points("".join(chain.from_iterable(words)))
+                here = code_points("".join(chain.from_iterable(words)))
                 visible += len(here)
-                unspaced += _count_unspaced(here)
+                unspaced += count_unspaced(here)
                 task.advance(batch.bytes)
             found.append((np.concatenate([np.zeros(0, np.uint32), *ids]), starts))
-    if visible and unspaced > _MOST_UNSPACED * visible:
+    if visible and unspaced > MOST_UNSPACED * visible:
         raise LmbenchError(
             f"this text has no unit word: {unspaced / visible:.0%} of its characters are of scripts that are written "
             "without spaces between words; use --unit char"
@@ -103,11 +96,3 @@ def words_of(texts: Sequence[Text], progress: Progress) -> list[Words]:
 
 
 _END = 0xFFFFFFFF
-
-
-def _code_points(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32)
-
-
-def _count_unspaced(points: NDArray[np.uint32]) -> int:
-    return sum(int(np.count_nonzero((points >= first) & (points <= last))) for first, last in _UNSPACED)

@@ -19,9 +19,9 @@ from lmbench.corpus.text import Text
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.generation.guessing import SHANNON, Game, Letter, composed, reduced
 from lmbench.model.base import Model, window_log_probs
+from lmbench.pipeline.bounds import guesses_tokens
 from lmbench.pipeline.job import split_of
 from lmbench.pipeline.opened import load_model, scored_tokens_of, tokenizer_of
-from lmbench.pipeline.shannon import guesses_tokens
 from lmbench.progress import Progress, Silent
 from lmbench.record import Card, Row, first_fault
 from lmbench.score.shannon import rank

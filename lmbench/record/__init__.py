@@ -9,11 +9,13 @@ from lmbench.record.base import Count, Figure, finite, first_fault
 from lmbench.record.card import Card, Leakage, Mismatch, Passage, Split, comparable
 from lmbench.record.entropy import Entropy, Shannon, ShannonPoint
 from lmbench.record.row import Behind, Pass, Proof, Row, SeedScore
+from lmbench.record.series import Approximation, Series
 from lmbench.record.where import GroupOfTokens, TokensBy, Where
 from lmbench.record.whole import FORMAT, Failure, Record, schema
 
 __all__ = [
     "FORMAT",
+    "Approximation",
     "Behind",
     "Card",
     "Count",
@@ -29,6 +31,7 @@ __all__ = [
     "Record",
     "Row",
     "SeedScore",
+    "Series",
     "Shannon",
     "ShannonPoint",
     "Split",

@@ -12,6 +12,7 @@ from lmbench.record.card import Card
 from lmbench.record.entropy import Entropy, Shannon
 from lmbench.record.migration import FORMAT as FORMAT
 from lmbench.record.row import Row
+from lmbench.record.series import Series
 from lmbench.record.where import Where
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Record(Strict):
     failures: list[Failure]
     shannon: list[Shannon] = []
     where: Where | None = None
+    series: Series | None = None
 
     def to_arrow(self, part: Part = "rows") -> pyarrow.Table:
         """A line for each row of the table, or with `entropy` for each estimate; see `lmbench.record.table`."""

@@ -102,16 +102,19 @@ def print_report(record: Record, stream: TextIO | None = None, page: Page = "rep
     a terminal no line ends in blanks."""
     from lmbench.report.section import ordered
 
-    stream = stream or sys.stdout
-    console = console_for(stream)
+    console = console_for(stream or sys.stdout)
     sections = [piece for _, section in ordered(page) if (piece := section.text(record, console.width)) is not None]
+    print_bare(console, *[each for piece in sections for each in ("", piece)][1:])
+
+
+def print_bare(console: Screen, *items: RenderableType) -> None:
+    """Print them one under the other; without a terminal no line ends in blanks."""
     with console.capture() as captured:
-        for index, piece in enumerate(sections):
-            if index:
-                console.print()
-            console.print(piece)
+        for item in items:
+            console.print(item)
     text = captured.get()
-    stream.write(text if stream.isatty() else "".join(line.rstrip() + "\n" for line in text.split("\n")[:-1]))
+    console.file.write(text if console.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.split("\n")[:-1]))
+    console.file.flush()
 
 
 @dataclass(frozen=True)
@@ -280,7 +283,7 @@ def group(*items: RenderableType) -> RenderableType:
     return Group(*items)
 
 
-def indented(text: str, by: int) -> RenderableType:
+def indented(text: RenderableType, by: int) -> RenderableType:
     """A paragraph that begins `by` columns to the right, in all its lines."""
     return Padding(text, (0, 0, 0, by), expand=False)
 

@@ -201,7 +201,9 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
     ],
     "runs": lambda house: [["runs", "--out", house.out]],
     "show": lambda house: [["show", house.run], ["show", house.run, "--check"]],
-    "shannon": lambda house: [["shannon", house.run, "--positions", "40", "--contexts", "0,1", "--ranks"]],
+    "bounds": lambda house: [["bounds", house.run, "--positions", "40", "--contexts", "0,1", "--ranks"]],
+    "segment": lambda house: [["segment", house.text, "--model", "ngram(order=2)", "--characters", "400"]],
+    "shannon": lambda house: [["shannon", house.text, "--order", "2", "--characters", "40"]],
     "smoothings": lambda house: [["smoothings"], ["smoothings", "kneser_ney"]],
     "structure": lambda house: [
         ["structure", house.text, "--unit", "char", "--model", "none", "--out", str(house.home / "structure")]
@@ -211,7 +213,7 @@ WAYS: dict[str, Callable[[House], list[list[str]]]] = {
 }  # fmt: skip
 # a text; files; a table whose rows go out before the next one is known; questions
 NO_TABLE = ("generate", "export", "score", "rm", "compress", "decompress", "play")
-NOTHING_FOREIGN = ("check", "compare", "shannon", "report", "runs", "rm")  # in 80 columns
+NOTHING_FOREIGN = ("check", "compare", "bounds", "report", "runs", "rm")  # in 80 columns
 WRONG = [f"x{MARK}\u202e\x9b", f"--no{MARK}\u202e\x9b"]
 
 

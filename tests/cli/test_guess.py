@@ -1,4 +1,4 @@
-"""`lmbench guess`: by lines, by keys, by bets, by a model; and `lmbench shannon`."""
+"""`lmbench guess`: by lines, by keys, by bets, by a model; and `lmbench bounds`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from commands import lmbench
 from lmbench import store
 from lmbench.pipeline import Plan, Run, run
 from lmbench.pipeline.guessing import passage_of, read_guesses
-from lmbench.report.section.shannon import caption
+from lmbench.report.section.bounds import caption
 
 LINES = "猫である。\n吾輩は猫\n"
 
@@ -222,10 +222,10 @@ def test_by_keys_on_a_terminal(english: Path, tmp_path: Path) -> None:
     assert f"{wrong} was wrong before: not counted".encode() in shown
 
 
-def test_shannon_prints_keeps_and_draws_the_bounds(char_run: Run) -> None:
+def test_bounds_prints_keeps_and_draws_the_bounds(char_run: Run) -> None:
     path = char_run.folder / store.RECORD
     before = path.stat().st_mtime_ns
-    common = ("shannon", char_run.folder, "--positions", "80", "-q")
+    common = ("bounds", char_run.folder, "--positions", "80", "-q")
     done = lmbench(*common, "--model", "ngram", "--contexts", "0,1,3", "--ranks")
     assert done.exit_code == 0, done.output
     assert "found at guess" in done.stdout
@@ -243,7 +243,7 @@ def test_shannon_prints_keeps_and_draws_the_bounds(char_run: Run) -> None:
     assert "prediction game" in page
     assert "Shannon 1951" in page
     assert page.count("at which guess tokens were found") >= 2  # a caption for each model
-    assert (char_run.folder / "report-shannon.png").exists()
+    assert (char_run.folder / "report-bounds.png").exists()
     assert lmbench("report", char_run.folder).exit_code == 0
     assert "one person's guesses" in caption(record)
     german = record.card.model_copy(update={"corpus_card": record.card.corpus_card | {"english_function_words": 0.01}})
@@ -258,14 +258,14 @@ def test_shannon_prints_keeps_and_draws_the_bounds(char_run: Run) -> None:
 
 @pytest.mark.parametrize("wrong", ["a", "", "1,-2", "1;2"])
 def test_context_lengths_that_are_none(char_run: Run, wrong: str) -> None:
-    done = lmbench("shannon", char_run.folder, "--contexts", wrong)
+    done = lmbench("bounds", char_run.folder, "--contexts", wrong)
     assert done.exit_code == 2
     assert "write whole numbers" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 def test_contexts_longer_than_any_document(char_run: Run) -> None:
-    done = lmbench("shannon", char_run.folder, "--contexts", "100000", "-q")
+    done = lmbench("bounds", char_run.folder, "--contexts", "100000", "-q")
     assert done.exit_code == 2
     assert "shorter --contexts" in done.stderr
 

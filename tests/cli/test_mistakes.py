@@ -33,12 +33,12 @@ def error(*arguments: str | Path) -> tuple[int, str]:
     return done.exit_code, lines[0]
 
 
-@pytest.mark.parametrize("command", ["run", "entropy", "structure", "guess", "overlap"])
+@pytest.mark.parametrize("command", ["run", "entropy", "structure", "guess", "overlap", "shannon", "segment"])
 def test_every_command_that_reads_a_text_can_be_told_how(command: str) -> None:
     assert {"--encoding", "--errors", "--text-field"} <= options(command)
 
 
-@pytest.mark.parametrize("command", ["run", "generate", "shannon", "guess"])
+@pytest.mark.parametrize("command", ["run", "generate", "bounds", "guess"])
 def test_devices_are_the_same_everywhere(command: str) -> None:
     done = lmbench(command, "--device", "gpu")
     assert done.exit_code == 2
@@ -134,7 +134,7 @@ def test_ctrl_c_keeps_what_was_estimated(
 def test_ctrl_c_keeps_the_games_that_were_played(
     small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import lmbench.pipeline.shannon as games
+    import lmbench.pipeline.bounds as games
 
     done = lmbench(
         "run", small_text, "--tokenizer", "char", "--model", "ngram(order=1)", "--model", "ngram(order=2)",
@@ -149,7 +149,7 @@ def test_ctrl_c_keeps_the_games_that_were_played(
         return whole(folder, record, rows, *rest)
 
     monkeypatch.setattr(games, "play", first_only)
-    code, line = error("shannon", "--positions", "50", "--contexts", "0,1", "--out", tmp_path, "-q")
+    code, line = error("bounds", "--positions", "50", "--contexts", "0,1", "--out", tmp_path, "-q")
     assert code == 1
     assert "interrupted; 1 of 2 games are kept in" in line
     record = store.read_record(store.find_run("latest", tmp_path))

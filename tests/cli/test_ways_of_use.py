@@ -48,7 +48,7 @@ def test_an_option_that_takes_one_value_is_given_once_in_every_command(name: str
 
 
 def test_an_option_that_may_be_repeated_is_no_mistake(small_run: Run) -> None:
-    words = ("shannon", small_run.folder, "--model", "order=3", "--model", "uniform", "--positions", "20", "-q", "-q")
+    words = ("bounds", small_run.folder, "--model", "order=3", "--model", "uniform", "--positions", "20", "-q", "-q")
     done = lmbench(*words, "--contexts", "0")
     assert done.exit_code == 0, done.output
 
@@ -59,7 +59,7 @@ def test_run_may_be_left_out_of_every_command_that_has_it(small_run: Run, tmp_pa
     text.write_text("the queen said", encoding="utf-8")
     arguments: dict[str, tuple[str | Path, ...]] = {
         "count": ("the queen", "--top", "1"), "export": ("arpa", "order=3"), "generate": ("--tokens", "3"),
-        "overlap": ("--top", "1", text), "shannon": ("--positions", "5", "--contexts", "0"),
+        "overlap": ("--top", "1", text), "bounds": ("--positions", "5", "--contexts", "0"),
         "score": (text, "--model", "uniform", "--format", "tsv"), "show": (),
     }  # fmt: skip
     having = {

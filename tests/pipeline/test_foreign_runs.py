@@ -53,14 +53,14 @@ def commands(folder: Path) -> dict[str, list[str | Path]]:
     home = folder.parents[2]
     return {
         "generate": ["generate", folder, "--model", MODEL, "--tokens", "3"],
-        "shannon": ["shannon", folder, "--model", MODEL, "--contexts", "2", "--positions", "5", "--quiet"],
+        "bounds": ["bounds", folder, "--model", MODEL, "--contexts", "2", "--positions", "5", "--quiet"],
         "guess": ["guess", "--model", f"{folder}:{MODEL}", "--length", "3", "--out", home / "out", "--quiet"],
         "export": ["export", "arpa", folder, MODEL, home / "out.arpa", "--quiet"],
         "compare": ["compare", folder, MODEL, "uniform"],
     }
 
 
-NAMES = ["generate", "shannon", "guess", "export", "compare"]
+NAMES = ["generate", "bounds", "guess", "export", "compare"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,7 +81,7 @@ def test_a_row_whose_folder_is_outside_is_refused(name: str, foreign: Path) -> N
     [
         ("models", NAMES), ("model", NAMES), ("model/ngrams.safetensors", ["generate", "export"]),
         ("model/card.json", ["generate"]), ("model/log_probs.npy", ["compare"]), ("tokenizer", ["generate", "guess"]),
-        ("tokenizer/tokenizer.state.json", ["generate"]), ("test", ["guess", "shannon", "compare"]),
+        ("tokenizer/tokenizer.state.json", ["generate"]), ("test", ["guess", "bounds", "compare"]),
         ("record.json", ["generate", "compare"]),
     ],
 )  # fmt: skip

@@ -16,8 +16,8 @@ from lmbench.report.lines import columns_of, lines_of
 from lmbench.report.page import write_page
 from lmbench.report.screen import folded
 from lmbench.report.section.base import breakable
+from lmbench.report.section.bounds import HEADERS, ShannonGame, cells, fitting
 from lmbench.report.section.entropy_panel import EntropyPanel
-from lmbench.report.section.shannon import HEADERS, ShannonGame, cells, fitting
 from lmbench.report.section.table import legend
 
 ZERO = Entropy(

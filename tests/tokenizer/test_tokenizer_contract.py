@@ -21,7 +21,7 @@ TRAINING = [
     "吾輩は猫である。名前はまだ無い。",
     "naïve café 1234 don't",
 ]
-LOSSLESS = ["byte", "char", "bpe(vocabulary=400)"]
+LOSSLESS = ["byte", "char", "bpe(vocabulary=400)", "patches(model=ngram(order=2), size=3)"]
 ALL = [*LOSSLESS, "char(fallback=unknown)", "word", "word(vocabulary=3, lowercase=true)"]
 # What trips tokenizers: runs of white space, contractions, CRLF, scripts without spaces, emoji, combining marks,
 # half-known special tokens, NUL, and characters that no training text had.

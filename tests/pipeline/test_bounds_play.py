@@ -14,7 +14,7 @@ from lmbench import store
 from lmbench.errors import UsageError
 from lmbench.model.base import window_log_probs
 from lmbench.pipeline import Plan, Run, load_model, run
-from lmbench.pipeline.shannon import CONTEXTS, drawn, guesses_tokens, play, reachable
+from lmbench.pipeline.bounds import CONTEXTS, drawn, guesses_tokens, play, reachable
 from lmbench.score.shannon import Ranks, bounds
 from lmbench.tokens import Tokens, Vocabulary, tokens_of
 

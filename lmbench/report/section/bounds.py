@@ -29,7 +29,7 @@ _SOURCE = "a person, 27-letter English (Shannon 1951)"
 class ShannonGame:
     """Upper and lower bounds from guess ranks, by models and by people, against the length of the context."""
 
-    title = "Shannon's prediction game"
+    title = "Shannon’s prediction game (1951)"
     position = 14
 
     def text(self, record: Record, width: int) -> RenderableType | None:
