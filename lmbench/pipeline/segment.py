@@ -41,6 +41,7 @@ MODELS = ("ngram(order=3)", "ngram(order=5)")
 CHARACTERS = 20_000
 _CHOSEN_ON = 0.2  # of the text: the beginning, on which thresholds are chosen; the rest is scored
 _VALID = 20  # one token in so many of the text is left to choose a model's settings on
+_FEWEST = 200  # characters that models are fitted on
 _BITS = 1 / math.log(2)
 _ONE_SIGN = ("char", "byte")  # tokenizers whose ids tell every character apart
 
@@ -150,6 +151,10 @@ def of_specs(specs: Sequence[Spec], text: Text, progress: Progress, seed: int) -
     """Models fitted on `text` itself, which is what is to be segmented: nothing but the text tells where words are."""
     for spec in specs:
         models.check(spec)
+    if text.characters < _FEWEST:
+        raise LmbenchError(
+            f"{text.characters:,} characters are too few to learn from where words are; give a longer text, or --run RUN"
+        )
     tokenizer: Tokenizer = tokenizers.make("char").train(text, progress)
     tokens = tokenizer.encode(text, None, progress)
     parts = _with_settings(tokens)
