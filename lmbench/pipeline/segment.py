@@ -153,7 +153,7 @@ def of_specs(specs: Sequence[Spec], text: Text, progress: Progress, seed: int) -
         models.check(spec)
     if text.characters < _FEWEST:
         raise LmbenchError(
-            f"{text.characters:,} characters are too few to learn from where words are; give a longer text, or --run RUN"
+            f"{text.characters:,} characters are too few to learn words from; give a longer text, or --run RUN"
         )
     tokenizer: Tokenizer = tokenizers.make("char").train(text, progress)
     tokens = tokenizer.encode(text, None, progress)
