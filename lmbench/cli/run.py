@@ -174,6 +174,15 @@ def run(
             rich_help_panel=_WHAT,
         ),
     ] = False,
+    drift: Annotated[
+        bool,
+        typer.Option(
+            "--drift",
+            help="Let each model write texts of its own, and hold their entropy against the cross-entropy that it was "
+            "scored at; a minute a model at most.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
     shuffle_labels: Annotated[
         bool,
         typer.Option(
@@ -248,7 +257,7 @@ def run(
                 train_seconds=train_seconds, train_tokens=train_tokens, out=out, protocol=protocol.value,
                 blocks=blocks, train_flops=train_flops, match=None if match is None else match.value,
                 shuffle_labels=shuffle_labels, deduplicate=deduplicate, seeds=seeds, name=name,
-                verify=verify,
+                verify=verify, drift=drift,
             )  # fmt: skip
             done = pipeline.run(plan, progress, tell, shlex.join(["lmbench", *sys.argv[1:]]), on_point)
     _show(done, json, notes)

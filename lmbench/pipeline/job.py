@@ -59,7 +59,8 @@ class Plan:
     trained on tokens in random order. `deduplicate` drops from the training text what validation or test hold.
     `seeds`: how often each net is trained, with seeds from `seed` on.
     `name`: a word to call the run by.
-    `verify`: each row's model codes a slice of the test text and decodes it again.
+    `verify`: each row's model codes a slice of the test text and decodes it again. `drift`: each writes texts, whose
+    entropy is held against its score.
     """
 
     source: str = "python-help"
@@ -88,6 +89,7 @@ class Plan:
     seeds: int = 1
     name: str | None = None
     verify: bool = False
+    drift: bool = False
 
     def specs(self) -> tuple[Spec, list[Spec], list[Spec]]:
         """The tokenizer, the models and the estimators, each once, checked against the registries.
@@ -116,6 +118,8 @@ class Plan:
             raise UsageError("--seeds must be 1 or more, and belongs to --protocol static")
         if self.verify and self.protocol != "static":
             raise UsageError("--verify belongs to --protocol static: a code in blocks has no model to code with")
+        if self.drift and self.protocol != "static":
+            raise UsageError("--drift belongs to --protocol static: a code in blocks has no model to write with")
         if not chosen and not estimates:
             raise UsageError("there is nothing to do: no --model and no --estimator")
         match.check(self, chosen)

@@ -14,6 +14,7 @@ from lmbench.corpus.agreed import agree
 from lmbench.disk import naming
 from lmbench.errors import LmbenchError
 from lmbench.pipeline.comparison import trainings_of
+from lmbench.pipeline.drift import with_drift
 from lmbench.pipeline.estimates import estimates_of, truth_of
 from lmbench.pipeline.fits import CHECKPOINTS, FITS, OnPoint, RunFits
 from lmbench.pipeline.job import Job, Plan, card_of, prepare
@@ -184,6 +185,8 @@ def _turn(
 
 def _row(job: Job, fits: RunFits, spec: Spec, progress: Progress, rows: list[Row]) -> Row:
     row = row_of(job, fits, spec, progress, rows)
+    if job.plan.drift:
+        row = with_drift(fits.folder, row, job.test, job.device, job.plan.seed, progress)
     return with_proof(fits.folder, row, job.test, progress) if job.plan.verify else row
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from lmbench.record.base import Count, Figure, finite, first_fault
 from lmbench.record.card import Card, Leakage, Mismatch, Passage, Split, comparable
 from lmbench.record.entropy import Entropy, Shannon, ShannonPoint
-from lmbench.record.row import Behind, Pass, Proof, Row, SeedScore
+from lmbench.record.row import Behind, Drift, Pass, Proof, Row, SeedScore
 from lmbench.record.series import Approximation, Series
 from lmbench.record.where import GroupOfTokens, TokensBy, Where
 from lmbench.record.whole import FORMAT, Failure, Record, schema
@@ -19,6 +19,7 @@ __all__ = [
     "Behind",
     "Card",
     "Count",
+    "Drift",
     "Entropy",
     "Failure",
     "Figure",

@@ -46,6 +46,29 @@ class Proof(Strict):
     payload_bits: Count
 
 
+class Drift(Strict):
+    """How a model writes: `tokens` in all, in `texts` that it drew from its own distribution, and the mean entropy of
+    the predictions that they were drawn from, an estimate of the entropy rate of what it writes, beside the
+    cross-entropy of the test tokens' ids. `nats`: the mean over the places up to each of `places` and beyond the one
+    before."""
+
+    texts: Count
+    tokens: Count
+    nats_per_token: Figure
+    ci95_nats_per_token: tuple[Figure, Figure] | None
+    scored_nats_per_token: Figure
+    places: list[Count]
+    nats: list[Figure]
+
+    @model_validator(mode="after")
+    def _drawable(self) -> Self:
+        """The curve has a point for each place, from the first token on."""
+        ascending = all(before < place for before, place in zip([0, *self.places], self.places, strict=False))
+        if len(self.places) != len(self.nats) or not ascending:
+            raise ValueError("places and nats are no curve")
+        return self
+
+
 class Row(Strict):
     """One model on the test text. A figure that is not defined is null, and `notes` says why.
 
@@ -60,6 +83,7 @@ class Row(Strict):
     `unshared_nats_per_token`: over the `unshared_tokens` test tokens outside passages of 50 characters that
     the training text holds too. `files`: SHA-256 of each file in `folder`, by its place there; none in records of
     before they were kept. `verified`: null where that was not asked for, or failed, which a note says.
+    `drift`: how the model writes; null where that was not asked for, or it cannot.
     """
 
     model: str
@@ -101,6 +125,7 @@ class Row(Strict):
     seeds: list[SeedScore] = []
     files: dict[str, str] = {}
     verified: Proof | None = None
+    drift: Drift | None = None
 
     @model_validator(mode="after")
     def _drawable(self) -> Self:

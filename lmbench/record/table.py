@@ -2,7 +2,7 @@
 
 A column has the name of its field. An interval is two columns, `..._low` and `..._high`; `behind` is what a row is
 behind the best one, with its interval; notes are a list of texts. What has a structure of its own (`training`,
-`passes`, `seeds`, `curve`, `files`, `verified`) is in the record alone.
+`passes`, `seeds`, `curve`, `files`, `verified`, `drift`) is in the record alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lmbench.record.base import Strict
 if TYPE_CHECKING:
     import pyarrow
 
-_LEFT = ("training", "passes", "seeds", "curve", "files", "verified")
+_LEFT = ("training", "passes", "seeds", "curve", "files", "verified", "drift")
 
 
 def columns_of(kind: type[Strict]) -> dict[str, type]:
