@@ -30,11 +30,10 @@ WORDS, DOCUMENT = 30_000, 4_000  # types, and words in a document
 
 @dataclass
 class Timed:
-    """One command: seconds of the whole process, its peak memory, and the bytes that it wrote."""
+    """One command: seconds of the whole process, and the bytes that it wrote."""
 
     command: str
     seconds: float
-    peak_mb: float
     bytes: int
 
 
@@ -98,13 +97,13 @@ def main() -> None:
         for name, command in ways.items():
             usage = median(args.repeat, lambda command=command: measured(command))
             size = (work / "page.html").stat().st_size if name == "--html" else len(usage.output.encode())
-            found.append(Timed(f"lmbench report {name}".strip(), usage.seconds, usage.peak_mb, size))
+            found.append(Timed(f"lmbench report {name}".strip(), usage.seconds, size))
         card = done.record.card
     table = Table(title=f"{len(done.record.rows)} rows, {card.test.bytes:,} bytes of test text")
-    for column in ("command", "seconds", "peak MB", "bytes"):
+    for column in ("command", "seconds", "bytes"):
         table.add_column(column, justify="left" if column == "command" else "right")
     for each in found:
-        table.add_row(each.command, f"{each.seconds:.2f}", f"{each.peak_mb:,.0f}", f"{each.bytes:,}")
+        table.add_row(each.command, f"{each.seconds:.2f}", f"{each.bytes:,}")
     Console(width=120).print(table)
     facts = machine.machine("cpu")
     print(f"{card.test.tokens:,} test tokens; {facts['cpu']}, {facts['cores']} cores")

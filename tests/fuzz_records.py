@@ -65,6 +65,7 @@ KINDS = {  # name of a base run: its tokenizer, its models, and whether it was s
     "spell": ("word(vocabulary=5, unknown=spell)", SOME, False), "bpe": ("bpe(vocabulary=270)", SOME, False),
     "byte": ("byte", SOME[:3], False), "some": ("char", SOME, False), "stopped": ("char", STOPPED, True),
 }  # fmt: skip
+FORMS = ("csv", "json", "latex", "lm-eval")
 BAIT = "outside"
 HEADROOM = 1 << 30  # bytes of address space that a damaged run may take beyond what the process has
 PATIENCE = 120  # seconds
@@ -109,9 +110,16 @@ class _Stop(Silent):
 
 
 def make_run(home: Path, name: str) -> Path:
-    """The small run `name` of `KINDS` in HOME/runs, with two games in it."""
+    """The small run `name` of `KINDS` in HOME/runs, with two games in it, and without the hashes of its files: whoever
+    changes a file can change its hash too, and then what is in it has to be looked at."""
     with undrawn():
-        return _made(home, name)
+        folder = _made(home, name)
+    path = folder / store.RECORD
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for part in (content["card"], *content["rows"]):
+        part["files"] = {}
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+    return folder
 
 
 def _made(home: Path, name: str) -> Path:
@@ -337,6 +345,11 @@ def commands_for(folder: Path, file: Path, rows: list[tuple[str, str]], rng: np.
     every = {
         "report": [run_], "report --json": ["report", run_, "--json"],
         "report --html": ["report", run_, "--html", f"{out}.html"],
+        **{
+            f"report --format {form}": ["report", run_, "--format", form] for form in FORMS
+        },
+        "report --tensorboard": ["report", run_, "--tensorboard", f"{out}.curves"],
+        "show --check": ["show", run_, "--check", "--quiet"],
         "compare": [run_, model, other],
         "generate": [run_, "--model", model, "--tokens", "5", "--prompt", "the", *cpu],
         "count": [run_, "queen", "--quiet"], "overlap": [run_, str(folder.parent / "text.txt"), "--quiet"],
@@ -350,12 +363,13 @@ def commands_for(folder: Path, file: Path, rows: list[tuple[str, str]], rng: np.
     if file.parts[0] in ("fits", "checkpoints") or len(rows) < 3:
         chosen = ["run"] * 5 + ["report", "trust"]
     elif own and file.name == "log_probs.npy":
-        chosen = ["compare"]
+        chosen = ["compare", "show --check", "report --format lm-eval"]
     elif own:
         chosen = ["generate", "generate", "generate", "bounds", "guess", "export arpa", "trust"]
     else:
         chosen = {
-            "tokenizer": ["generate", "count", "overlap", "guess", "bounds"], "test": ["compare", "guess", "bounds"],
+            "tokenizer": ["generate", "count", "overlap", "guess", "bounds"],
+            "test": ["compare", "guess", "bounds", "show --check"],
             "suffix": ["count", "overlap"],
         }.get(file.parts[0], list(every))  # fmt: skip
     name = chosen[int(rng.integers(len(chosen)))]

@@ -25,6 +25,7 @@ from lmbench.model._foreign_tokens import Reading, read
 from lmbench.model._hub import check_saved, load_tokenizer, load_weights, quiet, untrained
 from lmbench.model._of_net import OfNet
 from lmbench.model._own_tokens import OwnTokens
+from lmbench.model._per_token import per_token, watched
 from lmbench.model.base import ModelCard
 from lmbench.net.base import Setting, in_range
 from lmbench.progress import Progress, Silent
@@ -153,9 +154,11 @@ class Pretrained(OfNet[Causal]):
                 text = self._read(train).tokens
                 if not len(text):
                     raise LmbenchError(f"{self._label}: the training text has no tokens")
+                share = len(held_out) / max(1, len(valid))
+                self.runtime = replace(self.runtime, watch=watched(self.runtime.watch, share))
                 adapted, before, loop = self._prepared(text, held_out)
             self._train(loop, adapted, before, len(text), progress)
-        self.card.training |= _per_token(self.card.training, len(held_out) / max(1, len(valid)))
+        self.card.training |= per_token(self.card.training, share)
         return self
 
     def _begin(self, valid: Tokens) -> Tokens:
@@ -286,7 +289,7 @@ class Pretrained(OfNet[Causal]):
         )
 
     def _describe_training(self, loop: Loop, costs: dict[str, int], before: float | None, text: int) -> None:
-        """Losses are in nats per token of its own here; `_per_token` says what they are per token of the run."""
+        """Losses are in nats per token of its own here; `per_token` says what they are per token of the run."""
         curve = list[dict[str, Any]](loop.state.curve)
         if before is not None:
             curve.insert(0, {"tokens": 0, "seconds": 0.0, "flops": 0.0, "train": None, "valid": before})
@@ -368,21 +371,6 @@ class Pretrained(OfNet[Causal]):
         model.runtime = replace(model.runtime, device=device)
         model.card = ModelCard.load(folder / "card.json")
         return model
-
-
-def _per_token(training: dict[str, Any], share: float) -> dict[str, Any]:
-    """The losses of `training` in nats per token of the run, the unit of all learning curves: the same total over
-    another count. `share`: tokens of its own for each of the run's, in the validation text.
-
-    2 nats per token of its own, two of which make three of the run's (share 2/3): 1.33.
-    """
-
-    def scaled(loss: float | None) -> float | None:
-        return None if loss is None else loss * share
-
-    curve = [{**point, **{key: scaled(point[key]) for key in ("train", "valid")}} for point in training["curve"]]
-    losses = {key: scaled(training[key]) for key in ("before_training", "best_validation")}
-    return {"own_tokens_per_token": share, **losses, "curve": curve}
 
 
 def _hash_of(folder: Path, weights: bool) -> str:

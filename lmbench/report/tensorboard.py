@@ -24,6 +24,7 @@ from lmbench.spec import parse
 from lmbench.store import make_folder, model_slug
 
 _SCALARS = {"train": "loss/train", "valid": "loss/valid", "seconds": "cost/seconds", "flops": "cost/flops"}
+_LARGEST = (1 << 63) - 1  # of a step, in an event file
 
 
 class Curves:
@@ -58,7 +59,7 @@ class Curves:
             for name, tag in _SCALARS.items()
             if (value := point.values.get(name)) is not None
         ]
-        step = int(point.values.get("tokens") or 0)
+        step = min(_LARGEST, int(point.values.get("tokens") or 0))
         writer = self._writer(point)
         writer.add_event(
             Event(wall_time=time.time() if wall is None else wall, step=step, summary=Summary(value=values))

@@ -73,3 +73,14 @@ def test_without_the_package_it_says_what_to_install(tmp_path: Path, monkeypatch
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     found = lmbench("report", "latest", "--tensorboard", tmp_path / "t", "--out", tmp_path)
     assert found.exit_code == 2
+
+
+def test_a_model_with_tokens_of_its_own_is_watched_in_nats_per_token_of_the_run() -> None:
+    from lmbench.model._per_token import watched
+
+    seen = []
+    watch = watched(seen.append, 2 / 3)
+    assert watch is not None
+    watch({"tokens": 3, "train": None, "valid": 2.0})
+    assert seen == [{"tokens": 3, "train": None, "valid": pytest.approx(4 / 3)}]
+    assert watched(None, 1.0) is None

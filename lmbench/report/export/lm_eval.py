@@ -119,7 +119,7 @@ def _about(records: Sequence[Record], rows: Sequence[Row]) -> dict[str, Any]:
     model = rows[0].model if len({row.model for row in rows}) == 1 else "several, see configs"
     try:
         date = datetime.fromisoformat(card.started).timestamp()
-    except ValueError:  # a record may be anybody's
+    except (ValueError, OverflowError):  # a record may be anybody's
         date = 0.0
     return {
         "config": {

@@ -16,17 +16,22 @@ __all__ = ["PublishedFigures"]
 
 
 class PublishedFigures:
-    """Published figures with their sources and conventions; the picture of the axis draws them too."""
+    """Published figures with their sources and conventions, where the run has bits per character to hold against them;
+    the picture of the axis draws them too."""
 
     title = "Published figures"
     position = 5
     pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
-        return bullets(published_lines(record), width)
+        return bullets(_lines(record), width)
 
     def html(self, record: Record) -> str | None:
-        return bullets_html(published_lines(record))
+        return bullets_html(_lines(record))
 
     def figure(self, record: Record) -> Figure | None:
         return None
+
+
+def _lines(record: Record) -> list[str]:
+    return published_lines(record) if record.card.lossless else []
