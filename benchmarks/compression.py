@@ -5,7 +5,8 @@
 
 A run fits the models on the training part of a text, and codes the first bytes of its test part. A model knows the
 training text, which a compressor does not: each compressor has the test text alone, and beside that what it adds to
-the training text, size(train + test) - size(train). `model` is what a decoder needs of the model beside the file.
+the training text, size(train + test) - size(train). `model` is what a decoder needs of the model beside the file;
+`payload` is the .lmz without its header, which has checksums and versions.
 `xz` and `zstd` are the programs of these names, PPMd and brotli the packages pyppmd and brotli (pip install
 'lmbench[codec]'). A .lmz counts whole, with its header; so do the files of the compressors.
 """
@@ -63,7 +64,7 @@ def program(*command: str) -> Callable[[bytes], int]:
 
 def ppmd(content: bytes) -> int:
     made = pyppmd.compress(content, max_order=6, mem_size=_MEMORY, variant="H")
-    if pyppmd.decompress(made, max_order=6, mem_size=_MEMORY, variant="H") != content:
+    if pyppmd.Ppmd7Decoder(6, _MEMORY).decode(made, len(content)) != content:
         raise SystemExit("PPMd does not give back what it was given")
     return len(made)
 
@@ -118,15 +119,27 @@ def main() -> None:
     facts = machine.machine("cpu")
     title = f"{Path(args.source).name}: {len(content):,} bytes of test text, {len(train):,} of training text"
     table = Table(title=title)
-    for name in ("", "alone", "bits/byte", "given training", "bits/byte", "model", "payload over code length"):
+    heads = (
+        "",
+        "alone",
+        "bits/byte",
+        "given training",
+        "bits/byte",
+        "payload",
+        "bits/byte",
+        "over code length",
+        "model",
+    )
+    for name in heads:
         table.add_column(name, justify="right" if name else "left")
     for each in sorted(sizes, key=lambda each: each.given or 0):
         over = "" if each.code_length is None else f"{each.payload_bits - each.code_length:+.0f} bits"  # type: ignore[operator]
         table.add_row(
             each.name, *_both(each.alone, content), *_both(each.given, content),
-            "" if each.model is None else f"{each.model:,}", over,
+            *_both(None if each.payload_bits is None else each.payload_bits // 8, content), over,
+            "" if each.model is None else f"{each.model:,}",
         )  # fmt: skip
-    Console(width=140).print(table)
+    Console(width=160).print(table)
     if args.json:
         digest = hashlib.sha256(content).hexdigest()
         write_figures(args.json, args, facts, text=digest, sizes=[asdict(each) for each in sizes])

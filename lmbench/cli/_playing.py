@@ -290,8 +290,9 @@ class Screen:
         margin = max(1, min(_TOKEN, self.columns - 14, max(map(cell_len, signs), default=1)))
         largest = max(found.likeliest(1)[0][1], 1e-300)
         lines: StyleAndTextTuples = []
+        stale = not self._is_of(self.game.name, self.text)  # of what stood there before, until the answer comes
         for at, (sign, (_, probability)) in enumerate(zip(signs, rows, strict=True), first):
-            style = "class:mark" if at == self.marked else ""
+            style = "class:dim" if stale else "class:mark" if at == self.marked else ""
             left = "> " if at == self.marked else "  "
             lines += [(style, left + padded(sign, margin)), ("", f" {percent(probability):>8} ")]
             length = max(0, self.columns - fragment_list_width(lines[-2:]) - 1)

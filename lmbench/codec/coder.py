@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.codec import frequencies as steps_of
-from lmbench.codec.frequencies import TOTAL, Floats, Ints
+from lmbench.codec.frequencies import TOTAL, Floats, Ints, NoCodeError
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.generation.following import Following
 from lmbench.invocation import install
@@ -23,7 +23,7 @@ _REPORTED = 0.001  # by which payload and code length may differ beside that
 _EVERY = 64  # tokens between two looks of the progress
 
 
-class BrokenCodeError(ValueError):
+class BrokenCodeError(Exception):
     """Bits that cannot be what was encoded."""
 
 
@@ -47,7 +47,7 @@ def _encoded(text: Following, ids: NDArray[np.integer[Any]], progress: Progress)
                 for symbol, frequencies in _path(steps_of.probabilities(text.log_probs()), token):
                     if len(frequencies) > 1:
                         coder.encode(symbol, _table(frequencies))
-            except ValueError as error:
+            except NoCodeError as error:
                 raise LmbenchError(
                     f"token {number + 1:,} has no code: {error}; take a model that is smoothed"
                 ) from error

@@ -22,6 +22,11 @@ _DEEPEST = -700.0  # nats below the likeliest token, beyond which exp gives zero
 _TOGETHER = 1 << 14  # tokens of one ladder of steps; of a larger vocabulary a block of tokens is coded first
 _BLOCK = 256
 
+
+class NoCodeError(ValueError):
+    """A token that cannot be coded."""
+
+
 Ints = NDArray[np.integer[Any]]
 Floats = NDArray[np.float64]
 
@@ -36,9 +41,9 @@ class Step(NamedTuple):
 
 
 def probabilities(log_probs: Floats) -> Floats:
-    """[V] that sum to one, of [V] nats that do so nearly. Raises ValueError where they are no distribution."""
+    """[V] that sum to one, of [V] nats that do so nearly. Raises NoCodeError where they are no distribution."""
     if np.isnan(log_probs).any() or not log_probs.max() < np.inf or log_probs.max() == -np.inf:
-        raise ValueError("what the model gives are no probabilities")
+        raise NoCodeError("what the model gives are no probabilities")
     below = log_probs - log_probs.max()
     found: Floats = np.exp(np.where(below > -np.inf, np.maximum(below, _DEEPEST), below))
     found /= found.sum()
@@ -72,10 +77,10 @@ def steps(shares: Floats) -> Iterator[Step]:
 def path(shares: Floats, symbol: int) -> Iterator[tuple[int, Ints]]:
     """(which symbol, frequencies) of each step that leads to `symbol`.
 
-    Raises ValueError where it has probability zero.
+    Raises NoCodeError where it has probability zero.
     """
     if not shares[symbol] > 0:
-        raise ValueError("it has probability zero")
+        raise NoCodeError("it has probability zero")
     for found in steps(shares):
         place = int(np.searchsorted(found.symbols, symbol))
         if place < len(found.symbols) and found.symbols[place] == symbol:

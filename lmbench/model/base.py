@@ -191,7 +191,7 @@ def window_log_probs(model: Model, windows: NDArray[np.integer[Any]]) -> NDArray
 def from_document(windows: NDArray[np.integer[Any]], end_of_text: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Of each window [q, N]: [q] how many tokens of its document it holds, and whether the document begins in it.
 
-    [9, 9, 4], [9, 2, 9] and [2, 3, 4] with end 9: 1, 0, 3; true, true, false.
+    [9, 9, 4], [9, 2, 9] and [2, 3, 4] with end 9: 1, 0, 3; true, true, false. Of no tokens: 0; false.
     """
     ends = np.flatnonzero(windows == end_of_text)
     last = np.full(len(windows), -1, dtype=np.int64)
@@ -291,8 +291,9 @@ def start(model: Model, rows: int, end_of_text: int) -> Any:
     if isinstance(model, Stepping):
         return model.start(rows, end_of_text)
     context, card = model.card.context, model.card
-    if isinstance(model, Windowed) and context is not None and card.stride is None and not card.adaptive:
-        return _Windows(np.full((rows, max(1, context)), end_of_text, dtype=np.int64))
+    bounded = context is not None and card.stride is None and not card.adaptive
+    if rows > 1 and bounded and isinstance(model, Windowed):  # one context alone `next_log_probs` answers sooner
+        return _Windows(np.full((rows, max(1, context or 0)), end_of_text, dtype=np.int64))
     return [_Text(end_of_text) for _ in range(rows)]
 
 

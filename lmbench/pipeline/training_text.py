@@ -94,10 +94,11 @@ def _parts(folder: Path, record: Record, progress: Progress, parts: list[Split])
     tokenizer = tokenizer_of(folder, card)
     found = [kept(tokenizer, part.hash, plan.lines, cache) for part in parts]
     tokens = [_as_on_card(part, card.lossless and tokenizer.vocabulary.lossless) for part in found if part is not None]
-    if len(tokens) < len(parts):
+    expected = [part.tokens_hash for part in parts]
+    if [part.hash for part in tokens] != expected:  # not kept, or without the documents that its pieces are of
         demand_plan(folder, record)
         tokens = _read_again(plan, folder, progress)[: len(parts)]
-    if [part.hash for part in tokens] != [part.tokens_hash for part in parts]:
+    if [part.hash for part in tokens] != expected:
         raise LmbenchError(f"{folder}: the training text has changed since the run; {_REMEDY}")
     return tokens
 

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from commands import lmbench
 
 from lmbench import store
@@ -115,6 +116,21 @@ def test_what_cannot_be_coded_is_refused(known: Run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [source]
 
 
+def test_the_number_of_threads_changes_nothing(known: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(FILES["text"])
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            options = ["--model", "transformer", "-o", tmp_path / f"{threads}.lmz", "-q", "--no-check"]
+            assert lmbench("compress", known.folder, tmp_path / "in", *options).exit_code == 0
+        assert (tmp_path / "1.lmz").read_bytes() == (tmp_path / "2.lmz").read_bytes()
+        assert lmbench("decompress", known.folder, tmp_path / "1.lmz", "-o", tmp_path / "out", "-q").exit_code == 0
+    finally:
+        torch.set_num_threads(before)
+    assert (tmp_path / "out").read_bytes() == FILES["text"]
+
+
 @pytest.fixture
 def packed(known: Run, tmp_path: Path) -> Path:
     (tmp_path / "in").write_bytes(FILES["text"])
@@ -213,6 +229,20 @@ def test_a_figure_that_is_not_the_models_is_not_verified(known: Run, tmp_path: P
     found = with_proof(folder, row, scored_tokens_of(folder, known.record.card), Silent())
     assert found.verified is None
     assert "reported are" in found.notes[0]
+
+
+def test_words_are_verified_by_what_the_model_predicts(tmp_path: Path) -> None:
+    """What their spelling and the white space cost is in the figure of the row, and no matter of its model."""
+    (tmp_path / "text.txt").write_text("\n".join(words(seed, 8) for seed in range(90)) + "\n", encoding="utf-8")
+    plan = Plan(
+        source=str(tmp_path / "text.txt"), tokenizer="word(vocabulary=6, unknown=spell)", models=["ngram(order=2)"],
+        estimators=[], device="cpu", out=tmp_path / "results", verify=True,
+    )  # fmt: skip
+    [row] = run(plan).record.rows
+    assert row.verified is not None, row.notes
+    assert row.nats_per_token is not None
+    per_token = row.verified.code_length_bits / row.verified.tokens
+    assert per_token < row.nats_per_token / math.log(2)
 
 
 def test_verify_belongs_to_the_static_protocol(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from fake_models import Drawn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lmbench.codec.coder import BrokenCodeError, agrees, decode, encode
@@ -36,7 +38,7 @@ def reported(model: Model, ids: NDArray[np.integer[Any]], end: int) -> float:
 @pytest.mark.parametrize(("size", "spread"), [(1, 0.0), (3, 1.0), (257, 4.0), (300, 60.0), (20_000, 3.0)])
 def test_there_and_back_in_the_bits_that_are_reported(size: int, spread: float) -> None:
     model: Any = Drawn(size, spread)
-    ids = text(size, 400)
+    ids = text(size, 200 if size < 1000 else 60)
     payload = encode(model, ids, size - 1, Silent())
     assert list(decode(model, payload, len(ids), size - 1, Silent())) == ids.tolist()
     assert agrees(8 * len(payload), reported(model, ids, size - 1))
@@ -89,6 +91,25 @@ def test_other_probabilities_and_cut_payloads_never_run_on() -> None:
         list(decode(model, payload[:-1], len(ids), 49, Silent()))
     with pytest.raises(BrokenCodeError, match="fewer bits"):
         list(decode(model, payload[:40], 10**9, 49, Silent()))
+
+
+@given(st.binary(max_size=40).map(lambda content: content[: len(content) // 4 * 4]), st.integers(0, 60))
+@settings(max_examples=40, deadline=None)
+def test_made_up_payloads_give_no_more_than_they_hold(payload: bytes, count: int) -> None:
+    """Every token of this model costs a bit and more, so that the loop ends with the payload whatever is declared."""
+    model: Any = Even(4)
+    found: list[int] = []
+    try:
+        found.extend(decode(model, payload, count + 10**9 * (count > 30), 3, Silent()))
+    except BrokenCodeError:
+        assert len(found) * 2 <= 8 * len(payload) + 64
+    else:
+        assert len(found) == count <= 30
+
+
+class Even(Drawn):
+    def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        return np.full(self.size, -math.log(self.size))
 
 
 def test_a_token_of_probability_zero_is_named() -> None:

@@ -13,6 +13,7 @@ from lmbench import pipeline
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.errors import LmbenchError
 from lmbench.pipeline import Plan, Run, training_index
+from lmbench.pipeline.training_text import training_parts
 
 
 @pytest.fixture
@@ -113,3 +114,13 @@ def test_an_index_whose_text_has_changed(text: Path, tmp_path: Path) -> None:
     np.save(path, np.roll(np.load(path), 1))
     with pytest.raises(LmbenchError, match=r"text\.npy is not the text that was indexed"):
         training_index(run.folder)
+
+
+def test_pieces_of_one_document_are_found_again(tmp_path: Path) -> None:
+    """What is kept of a validation text knows its pieces, and not of which document they are."""
+    text = tmp_path / "one.txt"
+    text.write_text("\n\n".join(f"the {number} th queen said no" for number in range(3000)), encoding="utf-8")
+    run = made(text, tmp_path, split="60/20/20:spans")
+    parts = training_parts(run.folder)
+    assert parts[1].sources is not None
+    assert [part.hash for part in parts] == [run.record.card.train.tokens_hash, run.record.card.valid.tokens_hash]
