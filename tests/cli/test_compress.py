@@ -185,10 +185,10 @@ def test_another_machine_is_refused_and_tried_only_where_asked(
     assert target.read_bytes() == FILES["text"]
     target.unlink()
     # a machine whose sums come out otherwise: its model is not quite this one
-    from lmbench.model.ngram import Ngram
+    from lmbench.generation.following import Following
 
-    asked = Ngram.window_log_probs
-    monkeypatch.setattr(Ngram, "window_log_probs", lambda self, windows: asked(self, windows)[:, ::-1])
+    asked = Following.log_probs
+    monkeypatch.setattr(Following, "log_probs", lambda self: asked(self)[::-1])
     assert "other probabilities here" in refused(known, packed, "--anyway")
 
 
