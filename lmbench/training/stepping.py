@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lmbench.net.base import Net, Recurrent, State
+from lmbench.training.device import few_threads
 from lmbench.training.evaluation import scoring
 
 Ints = NDArray[np.int64]
+
+_WEIGHTS = 10_000  # for each of which a token is as much work as one of those that `few_threads` counts
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Reading:
     held: Ints
     starts: Ints
     counts: Ints
+    weights: int  # of the net
 
     @classmethod
     def of(cls, net: Net, rows: int) -> Reading:
@@ -38,7 +42,8 @@ class Reading:
         with scoring(net):
             state = net.start(rows)
         places = np.zeros((2, rows), dtype=np.int64)
-        return cls(state, np.zeros((rows, net.row), dtype=np.int64), *places)
+        weights = sum(parameter.numel() for parameter in net.parameters())
+        return cls(state, np.zeros((rows, net.row), dtype=np.int64), *places, weights)
 
 
 def advance(net: Net, ids: Ints, reading: Reading, stride: int | None, end_of_text: int) -> Tensor:
@@ -47,7 +52,7 @@ def advance(net: Net, ids: Ints, reading: Reading, stride: int | None, end_of_te
     A document begins with each end-of-text id. `stride`: None where a state is carried.
     """
     hidden = None
-    with scoring(net):
+    with scoring(net), few_threads(ids.size * reading.weights // _WEIGHTS):
         for part in pieces(ids, end_of_text, net.row):
             _begin(net, reading, np.flatnonzero(part[:, 0] == end_of_text))
             if stride is None:
