@@ -9,6 +9,7 @@ long ones, the children of each context: a slice of the trie, times the weights 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -194,6 +195,57 @@ def _node(model: BackoffModel, context: list[int]) -> int:
             return -1
         node = children.start + at
     return node
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """Where q texts that are read on stand. `nodes`: for each length from 1 on [q], the node of the last tokens, -1 where
+    they are not stored; `counts`: [q] tokens of the document, with the end of text before it. Of few texts `windows`
+    [q, N] in their place: the last tokens themselves."""
+
+    nodes: list[Tensor]
+    counts: Tensor
+    windows: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, model: BackoffModel, rows: int) -> Ends:
+        """Of texts of which nothing has been read."""
+        nodes = torch.full((rows,), -1, dtype=torch.int64, device=model.device)
+        counts, reach = torch.zeros_like(nodes), model.order - 1
+        if rows <= _FEW and model.device.type == "cpu":
+            return cls([], counts, np.full((rows, max(1, reach)), model.end_of_text, dtype=np.int64))
+        return cls([nodes] * reach, counts)
+
+    def then(self, model: BackoffModel, ids: NDArray[np.integer[Any]]) -> Ends:
+        """Once each text has read its row of `ids` [q, T] too."""
+        if self.windows is not None:
+            windows = np.concatenate([self.windows, ids], axis=1)[:, ids.shape[1] :]
+            return Ends([], self.counts, windows)
+        nodes, counts = self.nodes, self.counts
+        for tokens in torch.from_numpy(np.ascontiguousarray(ids.T)).to(model.device):
+            anew = tokens == model.end_of_text
+            counts = torch.where(anew, 0, counts) + 1
+            longer = [model.trie.child(length, held, tokens) for length, held in enumerate(nodes[:-1], 1)]
+            nodes = [tokens, *(torch.where(anew, -1, found) for found in longer)][: len(nodes)]
+        return Ends(nodes, counts)
+
+    def log_probs(self, model: BackoffModel) -> NDArray[np.float64] | Tensor:
+        """[q, V] nats of what follows; on a GPU a tensor there."""
+        if self.windows is not None:
+            return window_log_probs(model, self.windows)
+        contexts = [(held, self.counts >= length) for length, held in enumerate(self.nodes, 1)]
+        rows = len(self.counts)
+        if model.device.type != "cpu":
+            return distributions(model, contexts, rows)
+        found = np.empty((rows, model.trie.vocabulary_size))
+
+        def fill(part: slice) -> None:
+            here = [(held[part], inside[part]) for held, inside in contexts]
+            found[part] = distributions(model, here, part.stop - part.start).numpy()
+
+        with coarse_threads():
+            over_parts(fill, _parts(model, rows), model.device)
+        return found
 
 
 def _parts(model: BackoffModel, rows: int) -> list[slice]:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from lmbench import files
 from lmbench.counts.backoff import BackoffModel, Storage
 from lmbench.counts.contexts import Sureness, context_features, longest_context
-from lmbench.counts.following import stretches, window_log_probs
+from lmbench.counts.following import Ends, stretches, window_log_probs
 from lmbench.counts.ngrams import MAX_ORDER, NgramCounts
 from lmbench.counts.parallel import coarse_threads
 from lmbench.counts.pruning import count_masks, relative_entropy_pruned, thresholds
 from lmbench.counts.shards import count_ngrams
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.model.base import Evidence, ModelCard
+from lmbench.model.base import Evidence, ModelCard, Scores
 from lmbench.progress import Progress
 from lmbench.runtime import Runtime
 from lmbench.smoothing import smoothings
@@ -140,6 +140,14 @@ class Ngram:
 
     def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         return window_log_probs(self.model, windows)
+
+    def start(self, rows: int, end_of_text: int) -> Ends:
+        return Ends.of(self.model, rows)
+
+    def step(self, ids: NDArray[np.int64], state: Ends) -> tuple[Scores, Ends]:
+        """As `Stepping`: the nodes of the last tokens are kept."""
+        state = state.then(self.model, ids)
+        return state.log_probs(self.model), state
 
     def stretches(self, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
         return stretches(self.model, tokens.ids)

@@ -8,6 +8,7 @@ from small_texts import VOCABULARY, letters, text
 
 from lmbench.counts import following
 from lmbench.model import models
+from lmbench.model.base import start, step
 from lmbench.model.ngram import Ngram
 from lmbench.progress import Silent
 
@@ -52,3 +53,19 @@ def test_pieces_of_work_and_of_the_text_change_nothing(model: Ngram, monkeypatch
     monkeypatch.setattr(following, "_STRETCH", 100)
     np.testing.assert_array_equal(model.window_log_probs(windows), before[0])
     np.testing.assert_array_equal(np.concatenate(list(model.stretches(test))), before[1])
+
+
+def test_many_texts_that_are_read_on_are_asked_as_few(model: Ngram) -> None:
+    """To the last bit: of few the last tokens are kept, of many the nodes of the trie."""
+    ids = np.random.default_rng(2).integers(0, 8, (40, 12))
+    read = np.concatenate([np.full((40, 1), END), ids], axis=1)
+    many, state = step(model, read[:, :3], start(model, 40, END))
+    few = [start(model, 1, END) for _ in range(40)]
+    for row in range(40):
+        alone, few[row] = step(model, read[row : row + 1, :3], few[row])
+        np.testing.assert_array_equal(alone[0], many[row])
+    for place in range(3, 13):
+        many, state = step(model, read[:, place : place + 1], state)
+        for row in range(40):
+            alone, few[row] = step(model, read[row : row + 1, place : place + 1], few[row])
+            np.testing.assert_array_equal(alone[0], many[row])
