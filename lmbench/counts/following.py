@@ -199,9 +199,9 @@ def _node(model: BackoffModel, context: list[int]) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """Where q texts that are read on stand. `nodes`: for each length from 1 on [q], the node of the last tokens, -1 where
-    they are not stored; `counts`: [q] tokens of the document, with the end of text before it. Of few texts `windows`
-    [q, N] in their place: the last tokens themselves."""
+    """Where q texts that are read on stand. `nodes`: for each length from 1 on [q], the node of the last tokens, -1
+    where they are not stored; `counts`: [q] tokens of the document, with the end of text before it. Of few texts
+    `windows` [q, N] in their place: the last tokens themselves."""
 
     nodes: list[Tensor]
     counts: Tensor
