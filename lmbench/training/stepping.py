@@ -41,9 +41,9 @@ class Reading:
         """Of so many texts, of which nothing has been read."""
         with scoring(net):
             state = net.start(rows)
-        places = np.zeros((2, rows), dtype=np.int64)
+        starts, counts = np.zeros((2, rows), dtype=np.int64)
         weights = sum(parameter.numel() for parameter in net.parameters())
-        return cls(state, np.zeros((rows, net.row), dtype=np.int64), *places, weights)
+        return cls(state, np.zeros((rows, net.row), dtype=np.int64), starts, counts, weights)
 
 
 def advance(net: Net, ids: Ints, reading: Reading, stride: int | None, end_of_text: int) -> Tensor:
