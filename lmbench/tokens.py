@@ -186,11 +186,9 @@ class Tokens:
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 over ids, document offsets and vocabulary, and `sources` where there are some."""
+        """SHA-256 over ids, document offsets and vocabulary; not over `sources`, of which no model is told."""
         digest = hashlib.sha256(self.vocabulary.hash.encode())
         digest.update(self.documents.tobytes())
-        if self.sources is not None:
-            digest.update(self.sources.tobytes())
         width = 1 << 24
         for start in range(0, len(self.ids), width):
             digest.update(self.ids[start : start + width].tobytes())

@@ -53,7 +53,7 @@ def _lines(step: Approximation, most: float, width: int) -> Any:
 
     from lmbench.cli._phrases import flat
     from lmbench.report.screen import group, indented, pieces, styled
-    from lmbench.report.section.series import copied_of, kind_of, label_of
+    from lmbench.report.section.series import copied_of, kind_of, label_of, stretches
 
     name = label_of(step).split(", ")[0] if step.order is not None else step.model
     name = "unbounded" if kind_of(step) == "all suffixes" else name
@@ -65,8 +65,9 @@ def _lines(step: Approximation, most: float, width: int) -> Any:
         filled = max(1, round(room * bits / most))
         head += [("━" * filled, "cyan"), (" " * (room - filled + 2), "")]
     head.append((figures, ""))
+    sample = [(flat(text), "yellow" if copied else "") for text, copied in stretches(step)]
     copied = styled(copied_of(step), "yellow" if step.only_copies else "dim")
-    return group(*above, pieces(*head), indented(flat(step.sample), _INDENT), indented(copied, _INDENT))
+    return group(*above, pieces(*head), indented(pieces(*sample), _INDENT), indented(copied, _INDENT))
 
 
 def _figures(step: Approximation) -> str:

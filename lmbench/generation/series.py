@@ -132,10 +132,11 @@ def approximation(source: Source, order: int, end_of_text: int) -> Iterator[int]
 @dataclass(frozen=True)
 class Copies:
     """What a sample repeats of the training text: `longest` match in characters, `share` of its characters that lie
-    in matches of LEAST or more."""
+    in matches of LEAST or more, and `passages`, the stretches of such characters: where each begins and ends."""
 
     longest: int
     share: float
+    passages: list[tuple[int, int]]
 
     @property
     def nothing_else(self) -> bool:
@@ -151,7 +152,7 @@ def copies(
     Worked example, sample "abx" and training text "zab": the longest match has 2 characters.
     """
     if not len(ids) or not int(ends[-1]):
-        return Copies(0, 0.0)
+        return Copies(0, 0.0, [])
     text = np.concatenate([[index.end_of_text], np.asarray(ids).astype(np.int64)])
     matched = Matches(index, text).longest()[1:]
     seen = np.flatnonzero(matched > 0)
@@ -161,5 +162,7 @@ def copies(
     long = np.flatnonzero(lengths >= LEAST)
     np.add.at(change, starts[long], 1)
     np.subtract.at(change, starts[long] + lengths[long], 1)
-    inside = np.cumsum(change[:-1]) > 0
-    return Copies(int(lengths.max()), float(inside.mean()))
+    inside = np.cumsum(change) > 0
+    edges = np.flatnonzero(np.diff(np.append(False, inside).astype(np.int8))).reshape(-1, 2)
+    passages = [(begin, end) for begin, end in edges.tolist()]
+    return Copies(int(lengths.max()), float(inside[:-1].mean()), passages)

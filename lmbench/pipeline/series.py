@@ -252,7 +252,7 @@ class Steps:
             unit=unit, order=order, model=model, tokens=tokens, bits_per_character=bits,
             bits_per_word=bits * self.splits.test.characters / words if bits is not None and words else None,
             sample=text, longest_match=found.longest, copied=found.share, only_copies=found.nothing_else,
-            notes=list(notes),
+            passages=found.passages, notes=list(notes),
         )  # fmt: skip
 
 

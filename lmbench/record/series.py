@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lmbench.record.base import Count, Figure, Strict
 
@@ -15,7 +15,8 @@ class Approximation(Strict):
     `order`: letters or words that an n-gram has, 0 for letters equally likely; null of a model without a limit.
     `tokens`: the tokenizer of what was scored. The cross-entropies are those of held-out text, null where there is
     none. `sample`: what was drawn; `longest_match`: characters of the longest passage in it that the training text has;
-    `copied`: the share of its characters in such passages of 20 or more; `only_copies`: whether it has little else.
+    `copied`: the share of its characters in such passages of 20 or more, `passages`: where stretches of these begin and
+    end in it; `only_copies`: whether it has little else.
     """
 
     unit: Literal["letter", "word"]
@@ -28,7 +29,16 @@ class Approximation(Strict):
     longest_match: Count
     copied: Annotated[float, Field(ge=0, le=1)]
     only_copies: bool
+    passages: list[tuple[Count, Count]] = []
     notes: list[str] = []
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        """The passages stand in the sample, one behind the other."""
+        edges = [edge for passage in self.passages for edge in passage]
+        if edges != sorted(edges) or any(edge > len(self.sample) for edge in edges):
+            raise ValueError("passages that are not in the sample, or not in their order")
+        return self
 
 
 class Series(Strict):

@@ -132,6 +132,8 @@ def test_copies_against_comparing_all_passages(sample: str, training: str, least
     inside = {at + step for at, size in enumerate(lengths) if size >= least for step in range(size)}
     assert found.longest == max(lengths, default=0)
     assert found.share == pytest.approx(len(inside) / max(1, len(sample)))
+    assert {at for begin, end in found.passages for at in range(begin, end)} == inside
+    assert all(one[1] < other[0] for one, other in pairwise(found.passages))
 
 
 def test_tokens_of_several_characters_are_measured_in_characters() -> None:
@@ -140,3 +142,4 @@ def test_tokens_of_several_characters_are_measured_in_characters() -> None:
     found = copies(indexed("ab"), ids("abc"), starts, ends)
     assert found.longest == 25
     assert found.share == pytest.approx(25 / 30)
+    assert found.passages == [(0, 25)]

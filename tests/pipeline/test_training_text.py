@@ -49,6 +49,15 @@ def test_from_the_source_where_the_cache_is_gone(text: Path, tmp_path: Path) -> 
     assert training_index(run.folder).tokens_hash == run.record.card.train.tokens_hash
 
 
+def test_validation_text_in_spans_comes_back_from_the_cache(text: Path, tmp_path: Path) -> None:
+    text.write_text(text.read_text(encoding="utf-8") * 10, encoding="utf-8")
+    run = made(text, tmp_path, split="50/25/25:spans")
+    assert run.record.card.valid.documents > 1  # pieces of one document, which the cache does not tell
+    text.unlink()
+    train, valid = training_parts(run.folder)
+    assert [train.hash, valid.hash] == [run.record.card.train.tokens_hash, run.record.card.valid.tokens_hash]
+
+
 def test_from_a_suffix_model_of_the_run(text: Path, tmp_path: Path) -> None:
     run = made(text, tmp_path, models=["uniform", "suffix(smoothing=pitman_yor)"])
     text.unlink()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from lmbench.record import Approximation, Record, Series
@@ -118,7 +118,15 @@ def _figures(step: Approximation) -> list[str]:
     ]  # fmt: skip
 
 
+def stretches(step: Approximation) -> list[tuple[str, bool]]:
+    """(a piece of the sample, whether it stands in the training text in a long passage), all pieces in their order."""
+    edges = [0, *(edge for passage in step.passages for edge in passage), len(step.sample)]
+    pieces = [(step.sample[low:high], bool(number % 2)) for number, (low, high) in enumerate(pairwise(edges))]
+    return [(text, copied) for text, copied in pieces if text]
+
+
 def _sample(step: Approximation) -> str:
     head = f"{label_of(step)}: {form.fixed(step.bits_per_character, 3)} bits/char"
-    text = escape(shown(step.sample, keep="\n"))
+    pieces = ((escape(shown(piece, keep="\n")), copied) for piece, copied in stretches(step))
+    text = "".join(f"<mark>{piece}</mark>" if copied else piece for piece, copied in pieces)
     return f'<div class="sample"><h4>{escape(head)}</h4><pre>{text}</pre><p>{escape(copied_of(step))}</p></div>'
