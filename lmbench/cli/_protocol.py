@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from lmbench import terminal
@@ -84,10 +85,13 @@ def _said(value: float | None) -> str:
 
     if value is None:
         return form.NOTHING
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.4f}" if math.isfinite(value) else "∞"
 
 
 def _difference(value: float, exact: float | None) -> str:
     from lmbench.report import format as form
 
-    return form.NOTHING if exact is None or isinstance(value, int) else f"{value - exact:+.4f}"
+    known = exact is not None and not isinstance(value, int) and math.isfinite(value) and math.isfinite(exact)
+    return f"{value - (exact or 0.0):+.4f}" if known else form.NOTHING

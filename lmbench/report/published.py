@@ -11,7 +11,7 @@ from lmbench.record import Record
 
 ENGLISH_WORDS = ("the", "of", "and", "to", "a", "in", "that", "is", "i", "it")
 SHARE = "english_function_words"  # the key of a corpus card that holds `english_share`
-OF_THIS_TEXT = "published for this text, by the conventions that are named"
+OF_THIS_TEXT = "published for this text"
 ELSEWHERE = "published for English, of other texts"
 _MOST = 1e3  # bits per character of a figure that can be drawn
 _LEAST_SHARE = 0.1  # of all words; English prose has about a quarter, other languages hardly any
@@ -78,4 +78,4 @@ def _of_text(entry: JsonValue, record: Record) -> Published | None:
         return None
     name, source, about = (str(entry.get(key, "")) for key in ("model", "source", "about"))
     bits = value * scales[unit]
-    return Published(name, bits, bits, f"{value:g} {unit}, {source}: {about}")
+    return Published(f"{name} ({source})", bits, bits, f"{value:g} {unit}, {about}")

@@ -55,7 +55,7 @@ def test_a_text_that_a_manifest_knows_is_known_by_its_content(
     heading, [found] = published_of(record)[0]
     assert heading == OF_THIS_TEXT
     assert found.low == found.high == pytest.approx(1 / math.log(2))
-    assert "1 nats/character, somebody: crops" in shown(record)
+    assert "a net (somebody) 1.443 (1 nats/character, crops)" in shown(record)
     other = tmp_path / "other.txt"
     other.write_bytes(data[:-1] + b" ")
     assert "published" not in open_source(str(other), lines=False, cache=tmp_path).card
@@ -71,6 +71,6 @@ def test_what_a_stranger_publishes_is_text_or_nothing(small_run: Run) -> None:
     [(_, [found])] = published_of(record)
     test = record.card.test
     assert found.low == pytest.approx(2.0 * test.bytes / test.characters)
-    assert "&lt;b&gt;$x_" in shown(record)
+    assert "&lt;b&gt;$x_ (&lt;i&gt;)" in shown(record)
     assert sections.make("ranking").figure(record) is not None
     assert published_of(with_card(record, published="x")) == []

@@ -15,6 +15,7 @@ from small_texts import alphabet, text
 from lmbench.corpus.text import text_of
 from lmbench.errors import LmbenchError, UsageError
 from lmbench.model import models
+from lmbench.model._of_net import OfNet
 from lmbench.model.base import Model
 from lmbench.pipeline import Plan, Run, run
 from lmbench.pipeline.exporting import texts_of
@@ -27,9 +28,12 @@ from lmbench.tokenizer import tokenizers
 from lmbench.tokens import tokens_of
 
 NGRAM, NET = "ngram(order=3)", "transformer(layers=1, width=16, heads=1, context=8)"
+LSTM = "lstm(layers=1, width=8, back=8)"
 
 
-@pytest.fixture(scope="module", params=[NGRAM, NET, "lstm(layers=1, width=8, back=8)"])
+@pytest.fixture(
+    scope="module", params=[NGRAM, NET, LSTM, "suffix(smoothing=pitman_yor)", f"mixture([{NGRAM}, {NET}], gate=none)"]
+)
 def model(request: pytest.FixtureRequest) -> Model:
     fitted: Model = models.make(request.param, runtime=Runtime(train_tokens=300))
     return fitted.fit(text(1, 120, 80), text(2, 40), Silent())
@@ -128,10 +132,14 @@ def test_what_cannot_be_measured_so_is_one_line(model: Model) -> None:
         found("nanogpt(block_size=100)", model, 30)
     with pytest.raises(UsageError, match="no protocol 'nanogptt'"):
         protocols.make("nanogptt")
-    suffix: Model = models.make("suffix", runtime=Runtime()).fit(text(1, 120), text(2, 40), Silent())
+
+    class Dumb:
+        card = model.card
+
+    known = measured(model, 30)
     with pytest.raises(LmbenchError, match="cannot be asked about a window"):
-        found("lm-eval", suffix, 30)
-    if model.card.context and model.card.stride:
+        piece_log_probs(Measured("m", Dumb(), known.tokens, known.log_probs, None), [known.tokens.ids], Silent())  # type: ignore[arg-type]
+    if isinstance(model, OfNet) and model.card.context:
         with pytest.raises(UsageError, match="reads at once"):
             found("lm-eval(max_length=9)", model, 30)
 
@@ -166,3 +174,11 @@ def test_texts_of_tokens_are_the_documents() -> None:
     documents = ["né 猫", "", "a\nb"]
     tokenizer = tokenizers.make("byte").train(text_of(documents), Silent())
     assert texts_of(tokenizer.encode(text_of(documents), None, Silent())) == documents
+
+
+def test_a_text_that_is_impossible_is_infinite_and_no_warning() -> None:
+    fitted: Model = models.make("ngram(order=3, smoothing=maximum_likelihood)", runtime=Runtime())
+    fitted.fit(text(1, 40), text(2, 40), Silent())
+    for spec, name in (("nanogpt(block_size=4)", "loss"), ("lm-eval", "bits_per_byte"), ("kenlm", "Tokens")):
+        got = found(spec, fitted, 60)
+        assert got[name] == (61 if name == "Tokens" else math.inf)

@@ -33,6 +33,7 @@ _GROUPS = {
 _NO_BOUNDS = ("estimate", "lower bound", "true rate", LIMIT, CONTROL, REPEATS)
 _RANKS = "ranks of "  # so begins the name of a bound from Shannon's game
 _LONGEST = 44  # characters of a name
+_WIDEST = 62  # columns of what is said of a published figure
 _HUMAN = "#5f6b7d"
 _GROUND = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # on which writing can be read over a line
 
@@ -138,10 +139,11 @@ def _remarks(record: Record) -> list[str]:
     return remarks + published_lines(record)
 
 
-def published_lines(record: Record) -> list[str]:
-    """What others have published, a sentence for each kind."""
+def published_lines(record: Record, brief: bool = False) -> list[str]:
+    """What others have published, a sentence for each kind; `brief`: without how it was come by."""
     return [
-        f"{heading}, bits/char: " + "; ".join(f"{item.source} {_span(item)} ({item.about})" for item in items)
+        f"{heading}, bits/char: "
+        + "; ".join(f"{item.source} {_span(item)}" + ("" if brief else f" ({item.about})") for item in items)
         for heading, items in published_of(record)
     ]
 
@@ -238,7 +240,7 @@ def _published(plot: Axes, item: Published, place: float) -> None:
     else:
         plot.plot([item.low], [place], "|", color=_HUMAN, markersize=11, markeredgewidth=2)
     plot.annotate(
-        form.shortened(f"{_span(item)}: {item.about}", 2 * _LONGEST), (item.high, place), xytext=(7, 0),
+        form.cut_at_end(f"{_span(item)}: {item.about}", _WIDEST), (item.high, place), xytext=(7, 0),
         textcoords="offset points", va="center", fontsize=8, color=_HUMAN, bbox=_GROUND, parse_math=False,
     )  # fmt: skip
 

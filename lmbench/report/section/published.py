@@ -17,14 +17,14 @@ __all__ = ["PublishedFigures"]
 
 class PublishedFigures:
     """Published figures with their sources and conventions, where the run has bits per character to hold against them;
-    the picture of the axis draws them too."""
+    the picture of the axis draws them too, and a terminal has them without their conventions."""
 
     title = "Published figures"
     position = 5
     pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
-        return bullets(_lines(record), width)
+        return bullets(_lines(record, brief=True), width)
 
     def html(self, record: Record) -> str | None:
         return bullets_html(_lines(record))
@@ -33,5 +33,5 @@ class PublishedFigures:
         return None
 
 
-def _lines(record: Record) -> list[str]:
-    return published_lines(record) if record.card.lossless else []
+def _lines(record: Record, brief: bool = False) -> list[str]:
+    return published_lines(record, brief) if record.card.lossless else []

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmbench.errors import LmbenchError
-from lmbench.model.base import Model, Piecewise, Rereading
+from lmbench.model.base import Model, Piecewise, Rereading, Windowed
 from lmbench.progress import Progress
 from lmbench.tokens import Tokens
 
@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 Pieces = Sequence[NDArray[np.integer[Any]]]
 CONTEXT = 1024  # tokens of a window, for a model that has no end to its context
 _TOGETHER = 1 << 18  # ids that are scored before progress is shown
+_ROWS = 1024  # windows that are asked together
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +81,19 @@ def piece_log_probs(measured: Measured, pieces: Pieces, progress: Progress) -> l
     """Of each piece of ids ln p of all but the first, whatever stood before the piece. Raises LmbenchError for a model
     that cannot be asked so."""
     model = measured.model
-    if not isinstance(model, Piecewise):
-        raise LmbenchError(
-            f"{measured.name} cannot be asked about a window by itself, as this protocol does; n-gram models, nets and "
-            "pretrained models can"
-        )
+    if isinstance(model, Piecewise):
+        return _read_once(model, measured.name, pieces, progress)
+    if isinstance(model, Windowed):
+        return _place_by_place(model, measured.name, pieces, progress)
+    raise LmbenchError(
+        f"{measured.name} cannot be asked about a window by itself, as this protocol does; choose another"
+    )
+
+
+def _read_once(model: Piecewise, name: str, pieces: Pieces, progress: Progress) -> list[Floats]:
+    """By a model that reads a piece from end to end."""
     found: list[Floats] = []
-    with progress.task(measured.name, len(pieces)) as task:
+    with progress.task(name, len(pieces)) as task:
         start = 0
         while start < len(pieces):
             stop, size = start, 0
@@ -96,6 +103,22 @@ def piece_log_probs(measured: Measured, pieces: Pieces, progress: Progress) -> l
             found += model.piece_log_probs(pieces[start:stop])
             task.advance(stop - start)
             start = stop
+    return found
+
+
+def _place_by_place(model: Windowed, name: str, pieces: Pieces, progress: Progress) -> list[Floats]:
+    """By a model that is asked anew at each place of a piece, many pieces at once: much slower."""
+    found = [np.zeros(max(0, len(piece) - 1)) for piece in pieces]
+    lengths = np.array([len(piece) for piece in pieces])
+    with progress.task(f"{name}, place by place", float(lengths.sum())) as task:
+        for place in range(1, int(lengths.max(initial=0))):
+            rows = np.flatnonzero(lengths > place)
+            for chosen in np.split(rows, range(_ROWS, len(rows), _ROWS)):
+                windows = np.stack([pieces[row][:place] for row in chosen.tolist()])
+                scores = model.window_log_probs(windows)
+                for at, row in enumerate(chosen.tolist()):
+                    found[row][place - 1] = scores[at, pieces[row][place]]
+                task.advance(len(chosen))
     return found
 
 

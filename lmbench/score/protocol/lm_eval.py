@@ -82,6 +82,8 @@ def _found(measured: Measured, nats: float, words: int, size: int, count: int, l
         Figure("bits_per_byte", nats / max(1, size) / bits, total / max(1, whole) / bits),
         Figure("token_perplexity", _exp(nats / max(1, count)), None),
     ]
+    if not math.isfinite(nats) or not math.isfinite(total):
+        return Found(figures, ["a token of the text has probability zero"])
     ends, cut = (without - total) / max(1, size) / bits, (nats - without) / max(1, size) / bits
     sentences = [
         f"documents' ends are not predicted: {ends:+.4f} bits/byte",

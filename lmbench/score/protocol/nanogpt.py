@@ -54,6 +54,8 @@ class Nanogpt:
         found = piece_log_probs(measured, [text[start : start + size + 1] for start in starts.tolist()], progress)
         losses = np.array([-float(each.mean()) for each in found]).reshape(self.iterations, self.batch).mean(axis=1)
         loss = float(losses.mean())
+        if not math.isfinite(loss):
+            return Found([Figure("loss", loss)], ["a crop holds a token of probability zero"])
         error = float(losses.std(ddof=1)) / math.sqrt(self.iterations) if self.iterations > 1 else math.nan
         if measured.model.card.own_tokens:
             return Found([Figure("loss", loss)], [f"by its own tokens, of which the text has {len(text):,}"])
