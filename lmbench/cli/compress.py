@@ -16,6 +16,7 @@ from lmbench.cli._options import OUTPUT, Json, Quiet, RunName, RunsFolder
 __all__ = ["compress"]
 
 PANEL = "Look at a run"
+_PIECE = 1 << 20  # bytes
 
 
 def compress(
@@ -65,12 +66,14 @@ def compress(
     folder = store.find_run(run, out)
     row = store.find_row(store.read_record(folder), model)
     target = output or file.with_name(f"{file.name}.lmz")
+    content = bytearray()
     with file.open("rb") as stream:
-        content = stream.read(LONGEST + 1)
+        while len(content) <= LONGEST and (piece := stream.read(_PIECE)):
+            content += piece
     if target.exists() and file.samefile(target):
         raise LmbenchError(f"{target} is the file to compress; give -o another name")
     with shown_on(terminal.notes(), quiet) as (progress, _):
-        made, said = Codec.open(folder, row).compress(content, progress, check)
+        made, said = Codec.open(folder, row).compress(bytes(content), progress, check)
         with store.atomic(target) as handle:
             handle.write(made)
     if json:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lmbench import terminal
 from lmbench.cli._complete import complete_model
 from lmbench.cli._options import Device, DeviceName, RunName, RunsFolder, Seed
 
@@ -49,7 +50,7 @@ def play(
     folder = store.find_run(run, out)
     record = store.read_record(folder)
     rows = rows_named(record, model or [])
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin.isatty() and terminal.is_terminal()):
         raise UsageError("play needs a terminal to type at; lmbench predict shows the same without one")
     from lmbench.cli._playing import Game, run_app
 

@@ -69,7 +69,7 @@ class Codec:
         Raises LmbenchError for content that has no code, or where the bits are not those that the model reports.
         """
         if len(content) > LONGEST:
-            raise LmbenchError(f"{len(content):,} bytes are too many: a model codes {LONGEST:,} at most")
+            raise LmbenchError(f"more than {LONGEST:,} bytes: token by token, a model would code them for days")
         tokens = tokens_of_bytes(content, self.tokenizer)
         end = self.tokenizer.vocabulary.end_of_text
         payload = encode(self.model, tokens.ids, end, progress)

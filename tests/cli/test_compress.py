@@ -6,6 +6,7 @@ import json
 import math
 import random
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import torch
 from commands import lmbench
 
 from lmbench import store
-from lmbench.codec.container import read
+from lmbench.codec.container import LONGEST, read
+from lmbench.codec.container import packed as write
 from lmbench.pipeline import Plan, Run, proof, run
 
 pytest.importorskip("constriction", reason="pip install 'lmbench[codec]'")
@@ -97,11 +99,11 @@ def test_counts_and_nets_can_code(model: str, known: Run, tmp_path: Path) -> Non
     there_and_back(known, model, FILES["text"] + b"\xff", tmp_path)
 
 
-def test_the_code_length_is_what_score_says(known: Run, tmp_path: Path) -> None:
-    found = there_and_back(known, "ngram(order=3)", FILES["text"], tmp_path)
-    scored = lmbench(
-        "score", known.folder, tmp_path / "in", "--model", "ngram(order=3)", "--format", "jsonl", "-q"
-    )  # fmt: skip
+@pytest.mark.parametrize("kind", ["document", "lines"])
+def test_the_code_length_is_what_score_says(kind: str, known: Run, lines: Run, tmp_path: Path) -> None:
+    done, model = (known, "ngram(order=3)") if kind == "document" else (lines, "cache")
+    found = there_and_back(done, model, FILES["text"] + b"\n" + FILES["Japanese"], tmp_path)
+    scored = lmbench("score", done.folder, tmp_path / "in", "--model", model, "--format", "jsonl", "-q")
     assert json.loads(scored.stdout)["nats"] / math.log(2) == pytest.approx(found["code_length"], rel=1e-9)
 
 
@@ -158,6 +160,18 @@ def test_damage_and_another_model_are_named(packed: Path, known: Run, lines: Run
     content[-3] ^= 4
     packed.write_bytes(content)
     assert "damaged" in refused(known, packed)
+
+
+def test_a_made_up_file_is_stopped_where_its_payload_ends(packed: Path, known: Run) -> None:
+    header, payload = read(packed)
+    content = header.content.model_copy(update={"bytes": LONGEST, "tokens": LONGEST})
+    packed.write_bytes(write(header.model_copy(update={"content": content}), payload))
+    tracemalloc.start()
+    try:
+        assert "fewer bits than its tokens would take" in refused(known, packed)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_model_that_was_fitted_otherwise_is_another(packed: Path, known: Run, tmp_path: Path) -> None:
