@@ -11,6 +11,7 @@ highest order, and one walk down the trie gives all of their distributions:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,12 @@ class Columns:
     @property
     def width(self) -> int:
         return len(self.multiplicity)
+
+    @cached_property
+    def types(self) -> Tensor:
+        """[U] int64 a type of each column."""
+        types = torch.arange(len(self.of_type), device=self.of_type.device)
+        return torch.zeros_like(self.multiplicity).index_copy_(0, self.of_type.flip(0), types.flip(0))
 
 
 @dataclass(eq=False)

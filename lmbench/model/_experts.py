@@ -17,6 +17,7 @@ from lmbench.counts.maps import REACH, ContextMap, Kind, Lexicon, keys_of
 from lmbench.counts.ngrams import NgramCounts
 from lmbench.counts.orders import KNOWN, Columns, EveryOrder, Shares
 from lmbench.counts.trie import Trie
+from lmbench.model.suffix import Suffix
 from lmbench.tokens import Tokens, Vocabulary
 
 Ids = NDArray[np.integer[Any]]
@@ -34,19 +35,42 @@ class Make:
     dtype: torch.dtype
 
 
+@dataclass(frozen=True, eq=False)
+class Places:
+    """q places of a text, seen by the counts of one. `contexts`: [K - 1 + maps, q] int64, -1 where one was not seen.
+
+    `suffix_known`: [q, g] what the suffix model knows of each. `suffix_rows`: [q, U] its probability of a type of each
+    column, or `suffix_targets`: [q] that of the token that came.
+    """
+
+    contexts: Tensor
+    suffix_known: Tensor | None = None
+    suffix_rows: Tensor | None = None
+    suffix_targets: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.contexts.shape[1]
+
+    def part(self, index: slice | Tensor) -> Places:
+        others = (self.suffix_known, self.suffix_rows, self.suffix_targets)
+        return Places(self.contexts[:, index], *(None if each is None else each[index] for each in others))
+
+
 @dataclass(eq=False)
 class Experts:
-    """`orders`: p_1 to p_K; `maps`: of each of `kinds`, which rests on the distribution of order `base`."""
+    """`orders`: p_1 to p_K; `maps`: of each of `kinds`, which rests on the distribution of order `base`; `suffix`: all
+    suffixes, where it is used."""
 
     orders: EveryOrder
     maps: list[ContextMap]
     kinds: dict[str, Kind]
     lexicon: Lexicon
     base: int
+    suffix: Suffix | None = None
 
     @classmethod
-    def of(cls, tokens: Tokens, make: Make, columns: Columns | None = None) -> Experts:
-        """Counted on `tokens`; `columns`: of a longer text, None: of this one."""
+    def of(cls, tokens: Tokens, make: Make, suffix: Suffix | None, columns: Columns | None = None) -> Experts:
+        """Counted on `tokens`, `suffix` too; `columns`: of a longer text, None: of this one."""
         orders = EveryOrder.of(NgramCounts(tokens, make.order), make.dtype, columns)
         lexicon = Lexicon.of(tokens.vocabulary)
         place = lexicon.place(tokens.ids)
@@ -55,60 +79,73 @@ class Experts:
         maps = [
             ContextMap.of(keys_of(kind, place)[:-1], targets, columns.width, make.dtype) for kind in make.kinds.values()
         ]
-        return cls(orders, maps, make.kinds, lexicon, min(make.base, make.order))
+        return cls(orders, maps, make.kinds, lexicon, min(make.base, make.order), suffix)
 
     @property
     def names(self) -> list[str]:
-        return [f"order {order}" for order in range(1, self.orders.order + 1)] + list(self.kinds)
+        orders = [f"order {order}" for order in range(1, self.orders.order + 1)]
+        return orders + list(self.kinds) + (["suffix"] if self.suffix is not None else [])
 
     @property
     def columns(self) -> Columns:
         return self.orders.columns
 
     def __len__(self) -> int:
-        return self.orders.order + len(self.maps)
+        return self.orders.order + len(self.maps) + (self.suffix is not None)
 
-    def contexts(self, ids: Ids, start: int = 0) -> Tensor:
-        """[K - 1 + maps, n + 1 - start] int64: the context of each kind before each of `ids` from `start` on, and after
-        the last; -1 where it was not seen. `ids` begin with a document."""
+    def places(self, ids: Ids, start: int = 0) -> Places:
+        """n + 1 - start places: before each of `ids` from `start` on, and after the last; `ids` begin with a
+        document."""
         before = max(0, start - REACH)
         part = ids[before:]
         place = self.lexicon.place(part)
         found = [self.orders.contexts(part).long()]
         for kind, each in zip(self.kinds.values(), self.maps, strict=True):
             found.append(each.find(keys_of(kind, place))[None])
-        return torch.cat(found)[:, start - before :]
+        known = None
+        if self.suffix is not None:
+            known = torch.from_numpy(self.suffix.context_features(part)[start - before :]).float()
+        return Places(torch.cat(found)[:, start - before :], known)
 
-    def distributions(self, contexts: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-        """[q, m, U] after each of `contexts` [.., q]."""
-        split = self.orders.order - 1
+    def rows_of(self, log_probs: NDArray[np.float64]) -> Tensor:
+        """[q, U] probabilities of a type of each column, from nats [q, V] of each type."""
+        return torch.from_numpy(log_probs[:, self.columns.types.numpy()]).exp()
+
+    def distributions(self, places: Places, dtype: torch.dtype = torch.float64) -> Tensor:
+        """[q, m, U] after each of `places`, which have the suffix model's rows where it is used."""
+        split, contexts = self.orders.order - 1, places.contexts
         found = self.orders.distributions(contexts[:split], dtype)
-        if not self.maps:
-            return found
         base = found[:, self.base - 1]
         others = [each.shares.over(base, nodes) for each, nodes in zip(self.maps, contexts[split:], strict=True)]
-        return torch.cat([found, torch.stack(others, 1)], 1)
+        if places.suffix_rows is not None:
+            others.append(places.suffix_rows.to(dtype))
+        return torch.cat([found, torch.stack(others, 1)], 1) if others else found
 
-    def of_targets(self, contexts: Tensor, targets: Tensor) -> Tensor:
+    def of_targets(self, places: Places, targets: Tensor) -> Tensor:
         """[q, m] float64: the probability of each of `targets` [q] (ids)."""
-        split = self.orders.order - 1
+        split, contexts = self.orders.order - 1, places.contexts
         found = self.orders.of_targets(contexts[:split], targets)
         columns, others = self.columns.of_type.index_select(0, targets.long()), []
         for each, nodes in zip(self.maps, contexts[split:], strict=True):
             children = each.child(nodes, columns, self.columns.width)
             others.append(each.shares.of_targets(found[:, self.base - 1], nodes, children))
+        if places.suffix_targets is not None:
+            others.append(places.suffix_targets)
         return torch.cat([found, torch.stack(others, 1)], 1) if others else found
 
-    def known(self, contexts: Tensor) -> Tensor:
-        """[q, (K - 1 + maps) 5] float32: what is known of each context."""
+    def known(self, places: Places) -> Tensor:
+        """[q, f] float32: what is known of each context, five numbers, and what the suffix model knows."""
         tables = [*self.orders.top, *(each.shares for each in self.maps)]
-        found = [table.what_is_known(nodes) for table, nodes in zip(tables, contexts, strict=True)]
-        return torch.cat(found, 1) if found else torch.zeros(contexts.shape[1], 0)
+        found = [table.what_is_known(nodes) for table, nodes in zip(tables, places.contexts, strict=True)]
+        if places.suffix_known is not None:
+            found.append(places.suffix_known)
+        return torch.cat(found, 1) if found else torch.zeros(len(places), 0)
 
     @property
     def features(self) -> int:
         """How many numbers `known` gives."""
-        return (len(self) - 1) * KNOWN
+        of_suffix = 0 if self.suffix is None else self.suffix.depth + 3
+        return (self.orders.order - 1 + len(self.maps)) * KNOWN + of_suffix
 
     def tensors(self) -> dict[str, Tensor]:
         """All of it by names, for a file."""
@@ -132,7 +169,7 @@ class Experts:
         return found
 
     @classmethod
-    def read(cls, tensors: dict[str, Tensor], make: Make) -> Experts:
+    def read(cls, tensors: dict[str, Tensor], make: Make, suffix: Suffix | None) -> Experts:
         """What `tensors` gave. Raises ValueError or LookupError where it is not whole."""
         order, base, kinds = make.order, min(make.base, make.order), make.kinds
         size = len(tensors["columns"])
@@ -171,9 +208,8 @@ class Experts:
                 raise ValueError("the keys of a map do not ascend")
             _check(made, True)
             maps.append(ContextMap(keys, made))
-        return cls(
-            EveryOrder(trie, end, columns, ones[0], ones[1], levels["top"], levels["low"]), maps, kinds, lexicon, base
-        )
+        orders = EveryOrder(trie, end, columns, ones[0], ones[1], levels["top"], levels["low"])
+        return cls(orders, maps, kinds, lexicon, base, suffix)
 
     def batches(self, size: int) -> Iterator[slice]:
         """Places whose distributions are made together."""

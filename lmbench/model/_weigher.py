@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -37,10 +38,11 @@ class Weigher:
     out_bias: Tensor
 
     @classmethod
-    def even(cls, combine: Combine, features: int, models: int) -> Weigher:
-        """The same weight for all, whatever the features."""
+    def single(cls, combine: Combine, features: int, models: int, best: int) -> Weigher:
+        """Nearly all weight on one of the models, whatever the features: 1 for a product, 0.9 for a sum."""
         zero = torch.zeros(features, dtype=torch.float64)
-        bias = torch.full((models,), 1 / models if combine == "log_linear" else 0.0, dtype=torch.float64)
+        bias = torch.zeros(models, dtype=torch.float64)
+        bias[best] = 1.0 if combine == "log_linear" else math.log(9.0 * max(1, models - 1))
         out = torch.zeros(models, 1, dtype=torch.float64)
         return cls(combine, zero, zero + 1, torch.zeros(1, features, dtype=torch.float64), zero.new_zeros(1), out, bias)
 
@@ -86,9 +88,12 @@ class Weigher:
         held_out: tuple[Tensor, Loss] | None,
         on_step: Callable[[], None],
     ) -> tuple[Weigher, list[float]]:
-        """The net that is trained on n places, as it was after the epoch of least nats on `held_out`; and these, nats
-        by place. `features`: [n, f]; `loss(weights [b, m], places [b])`: nats, summed; the weights of a linear one are
-        logarithms of weights. AdamW with one rise and fall of its rate."""
+        """The net that is trained on n places from these weights, as it was after the epoch of least nats on
+        `held_out`; and these, nats by place.
+
+        `features`: [n, f]; `loss(weights [b, m], places [b])`: nats, summed; the weights of a linear one are logarithms
+        of weights. AdamW with one rise and fall of its rate.
+        """
         models, size = len(self.out_bias), len(features)
         centre, scale = features.double().mean(0), features.double().std(0, correction=0)
         scale = torch.where(scale < 1e-6, 1.0, scale)
@@ -102,7 +107,8 @@ class Weigher:
             first, last = nn.Linear(features.shape[1], hidden), nn.Linear(hidden, models)
             net = nn.Sequential(first, nn.ReLU(), last)
             nn.init.zeros_(last.weight)
-            nn.init.constant_(last.bias, 1 / models if self.combine == "log_linear" else 0.0)
+            with torch.no_grad():
+                last.bias.copy_(self.out_bias)
             batch = batch_of(size)
             optimiser = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=0.01)
             steps = epochs * (size // batch)

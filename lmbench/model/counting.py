@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -19,10 +20,11 @@ from lmbench.counts.orders import Columns
 from lmbench.counts.parallel import coarse_threads, over_parts
 from lmbench.disk import save_tensors
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.model._experts import Experts, Make, without
+from lmbench.model._experts import Experts, Make, Places, without
 from lmbench.model._weigher import Combine, Loss, Weigher, batch_of, log_linear, logarithms
 from lmbench.model.base import Context, ModelCard
-from lmbench.progress import Progress, Task
+from lmbench.model.suffix import Suffix
+from lmbench.progress import Progress, Silent, Task
 from lmbench.runtime import Runtime
 from lmbench.tokens import Tokens
 
@@ -40,6 +42,7 @@ _HIDDEN = 128
 _FEWEST = 2_000  # places below which all distributions weigh the same wherever they are
 _FOLDS = ((2_000_000, 10), (8_000_000, 4))  # of a text up to so many tokens; of a longer one:
 _LONG_FOLDS, _LONG_SHARE = 2, 0.05  # folds, and what each is of the text
+_BEFORE = 64  # tokens before a place that the suffix model reads while the weights are learnt
 _CHECKED = 50_000  # validation tokens that stop the training of the weights
 
 
@@ -114,13 +117,11 @@ class Counting:
             combine = self.combine_option
         self._make = Make(order, kinds, _BASES[character], _DTYPE[combine])
         with coarse_threads():
-            self._experts = self._counted(train)
+            suffix = Suffix("pitman_yor").fit(train, valid, progress) if self.contexts_option == "all" else None
+            self._experts = Experts.of(train, self._make, suffix)
             self._weigher = self._fitted(train, valid, combine, progress)
         self._describe(len(train))
         return self
-
-    def _counted(self, tokens: Tokens, columns: Columns | None = None) -> Experts:
-        return Experts.of(tokens, self._make, columns)
 
     def _fitted(self, train: Tokens, valid: Tokens, combine: Combine, progress: Progress) -> Weigher:
         """The weights, by cross-fitting; those of a single model where that is better on validation."""
@@ -138,9 +139,8 @@ class Counting:
             features, loss = self._cross_fitted(train, combine, most, progress)
             held_out = self._held_out(sample.head(max(1, most // 4)), combine) if len(sample) else None
             hidden = min(self.hidden, max(4, len(features) // 1000))
-            even = Weigher.even(combine, features.shape[1], len(experts))
             with progress.task("weights", _EPOCHS * (len(features) // batch_of(len(features)))) as task:
-                weigher, nats = even.fit(
+                weigher, nats = single.fit(
                     features, loss, hidden, _EPOCHS, _RATE, self.seed, held_out, lambda: task.advance()
                 )
             self._training |= {"places": len(features), "hidden": hidden, "validation_nats": nats}
@@ -154,19 +154,16 @@ class Counting:
         return weigher
 
     def _single(self, sample: Tokens, combine: Combine) -> Weigher:
-        """All weight on the order that predicts `sample` best; on the highest where there is none."""
+        """All weight on what predicts `sample` best; on the highest order where there is none."""
         experts = self.experts
         best = experts.orders.order - 1
         if len(sample):
-            contexts = experts.contexts(sample.ids)[:, :-1]
-            probs = experts.of_targets(contexts, torch.from_numpy(sample.ids.astype(np.int64)))
-            best = int(probs[:, : experts.orders.order].log().mean(0).argmax())
-        self._best = f"order {best + 1}"
+            places = next(places for _, places in self._over(sample, rows=False))
+            probs = experts.of_targets(places, torch.from_numpy(sample.ids.astype(np.int64)))
+            best = int(probs.log().mean(0).argmax())
+        self._best = experts.names[best]
         features = experts.features + (2 * len(experts) if combine == "log_linear" else 0)
-        found = Weigher.even(combine, features, len(experts))
-        found.out_bias = torch.full_like(found.out_bias, 0.0 if combine == "log_linear" else -60.0)
-        found.out_bias[best] = 1.0 if combine == "log_linear" else 0.0
-        return found
+        return Weigher.single(combine, features, len(experts), best)
 
     def _cross_fitted(self, train: Tokens, combine: Combine, most: int, progress: Progress) -> tuple[Tensor, Loss]:
         """Of places spread over the training text, [n, f] features and the loss of their weights, each place by the
@@ -179,55 +176,82 @@ class Counting:
         with progress.task("counts of the other parts", folds) as task:
             for start in (np.arange(folds) * size / folds).astype(np.int64).tolist():
                 stop = min(size, start + max(1, int(share * size)))
-                experts = self._counted(without(train, start, stop), columns)
+                rest = without(train, start, stop)
+                suffix = None if self.experts.suffix is None else self.experts.suffix.anew(rest, progress)
+                experts = Experts.of(rest, self._make, suffix, columns)
                 wanted = min(stop - start, max(1, most // folds))
                 chosen = np.sort(generator.choice(stop - start, wanted, replace=False))
                 targets = torch.from_numpy(train.ids[start + chosen].astype(np.int64))
-                contexts = experts.contexts(train.ids[:stop], start)[:, torch.from_numpy(chosen)]
-                parts += _weighed(experts, contexts, targets, combine)
+                places = experts.places(train.ids[:stop], start).part(torch.from_numpy(chosen))
+                if suffix is not None and combine == "linear":
+                    scores = suffix.log_probs(_part(train, start, stop), progress)[-(stop - start) :][chosen]
+                    places = replace(places, suffix_targets=torch.from_numpy(scores).exp())
+                elif suffix is not None:
+                    rows = suffix.window_log_probs(_windows(train, start + chosen))
+                    places = replace(places, suffix_rows=experts.rows_of(rows).float())
+                parts += _weighed(experts, places, targets, combine)
                 task.advance()
         return _joined(parts, combine, columns)
 
     def _held_out(self, sample: Tokens, combine: Combine) -> tuple[Tensor, Loss]:
         """The same of validation text, by the counts of all of the training text."""
         targets = torch.from_numpy(sample.ids.astype(np.int64))
-        contexts = self.experts.contexts(sample.ids)[:, :-1]
-        return _joined(_weighed(self.experts, contexts, targets, combine), combine, self.experts.columns)
+        parts = []
+        for at, places in self._over(sample, rows=combine == "log_linear"):
+            parts += _weighed(self.experts, places, targets[at : at + len(places)], combine)
+        return _joined(parts, combine, self.experts.columns)
+
+    def _over(self, tokens: Tokens, rows: bool) -> Iterator[tuple[int, Places]]:
+        """The places of a text, with the suffix model's `rows` or else its probabilities of the tokens, in stretches:
+        the offset of each, and its places."""
+        experts = self.experts
+        places = experts.places(tokens.ids).part(slice(0, len(tokens)))
+        if experts.suffix is None:
+            yield 0, places
+        elif not rows:
+            targets = torch.from_numpy(experts.suffix.log_probs(tokens, Silent())).exp()
+            yield 0, replace(places, suffix_targets=targets)
+        else:
+            at = 0
+            for block in experts.suffix.stretches(tokens):
+                here = places.part(slice(at, at + len(block)))
+                yield at, replace(here, suffix_rows=experts.rows_of(block))
+                at += len(block)
 
     def _scores(self, weigher: Weigher, tokens: Tokens, task: Task | None) -> NDArray[np.float64]:
         experts = self.experts
-        contexts = experts.contexts(tokens.ids)[:, :-1]
         targets = torch.from_numpy(tokens.ids.astype(np.int64))
         found = np.empty(len(tokens))
+        for at, places in self._over(tokens, rows=weigher.combine == "log_linear"):
 
-        def score(part: slice) -> None:
-            here = contexts[:, part]
-            if weigher.combine == "linear":
-                probs = experts.of_targets(here, targets[part])
-                found[part] = (weigher.weights(experts.known(here)) * probs).sum(1).log().numpy()
-            else:
-                nats = self._over_columns(weigher, here)
-                found[part] = nats.gather(1, experts.columns.of_type[targets[part]][:, None])[:, 0].numpy()
-            if task is not None:
-                task.advance(part.stop - part.start)
+            def score(part: slice, at: int = at, places: Places = places) -> None:
+                here, of = places.part(part), slice(at + part.start, at + part.stop)
+                if weigher.combine == "linear":
+                    probs = experts.of_targets(here, targets[of])
+                    found[of] = (weigher.weights(experts.known(here)) * probs).sum(1).log().numpy()
+                else:
+                    nats = self._over_columns(weigher, here)
+                    found[of] = nats.gather(1, experts.columns.of_type[targets[of]][:, None])[:, 0].numpy()
+                if task is not None:
+                    task.advance(part.stop - part.start)
 
-        over_parts(score, list(experts.batches(len(tokens))), torch.device("cpu"))
+            over_parts(score, list(experts.batches(len(places))), torch.device("cpu"))
         return found
 
-    def _over_columns(self, weigher: Weigher, contexts: Tensor) -> Tensor:
+    def _over_columns(self, weigher: Weigher, places: Places) -> Tensor:
         """[q, U] nats of one type of each column."""
         experts = self.experts
-        probs = experts.distributions(contexts)
+        probs = experts.distributions(places)
         if weigher.combine == "linear":
-            weights = weigher.weights(experts.known(contexts))
+            weights = weigher.weights(experts.known(places))
             return torch.bmm(weights[:, None], probs)[:, 0].log()
         log_probs = logarithms(probs)
-        weights = weigher.weights(_with_sureness(experts.known(contexts), log_probs))
+        weights = weigher.weights(_with_sureness(experts.known(places), log_probs))
         return log_linear(log_probs, weights, experts.columns.multiplicity.double().log())
 
-    def _rows(self, contexts: Tensor) -> NDArray[np.float64]:
+    def _rows(self, places: Places) -> NDArray[np.float64]:
         """[q, V] nats."""
-        found: NDArray[np.float64] = self._over_columns(self.weigher, contexts)[:, self.experts.columns.of_type].numpy()
+        found: NDArray[np.float64] = self._over_columns(self.weigher, places)[:, self.experts.columns.of_type].numpy()
         return found
 
     def log_probs(self, tokens: Tokens, progress: Progress) -> NDArray[np.float64]:
@@ -237,36 +261,44 @@ class Counting:
 
     def next_log_probs(self, context: Context) -> NDArray[np.float64]:
         with coarse_threads():
-            ids = np.asarray(context, dtype=np.int64)
-            found: NDArray[np.float64] = self._rows(self.experts.contexts(ids, len(ids)))[0]
+            ids, suffix = np.asarray(context, dtype=np.int64), self.experts.suffix
+            rows = None if suffix is None else self.experts.rows_of(suffix.next_log_probs(ids)[None])
+            places = replace(self.experts.places(ids, len(ids)), suffix_rows=rows)
+            found: NDArray[np.float64] = self._rows(places)[0]
         return found
 
     def window_log_probs(self, windows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[q, V] nats, see `model.base.Windowed`."""
-        experts, found = self.experts, []
-        end = experts.orders.end_of_text
-        for window in windows:
-            ends = np.flatnonzero(window == end)
-            ids = window[ends[-1] + 1 :] if len(ends) else window
-            contexts = experts.contexts(ids, len(ids))
-            if not len(ends) and len(ids) < experts.orders.order - 1:
-                contexts[len(ids) : experts.orders.order - 1] = -1  # what a document would have to begin before
-            found.append(contexts)
+        experts, contexts, known = self.experts, [], []
+        end, order = experts.orders.end_of_text, experts.orders.order
         with coarse_threads():
-            rows = self._rows(torch.cat(found, 1))
-        return rows
+            for window in windows:
+                ends = np.flatnonzero(window == end)
+                ids = window[ends[-1] + 1 :] if len(ends) else window
+                place = experts.places(ids, len(ids))
+                if not len(ends) and len(ids) < order - 1:
+                    place.contexts[len(ids) : order - 1] = -1  # what a document would have to begin before
+                contexts.append(place.contexts)
+                known.append(place.suffix_known)
+            places = Places(torch.cat(contexts, 1))
+            if experts.suffix is not None:
+                rows = experts.rows_of(experts.suffix.window_log_probs(windows))
+                places = Places(places.contexts, torch.cat([each for each in known if each is not None]), rows)
+            found = self._rows(places)
+        return found
 
     def stretches(self, tokens: Tokens) -> Iterator[NDArray[np.float64]]:
-        contexts = self.experts.contexts(tokens.ids)[:, :-1]
-        for part in self.experts.batches(len(tokens)):
-            with coarse_threads():
-                rows = self._rows(contexts[:, part])
-            yield rows
+        for _, places in self._over(tokens, rows=True):
+            for part in self.experts.batches(len(places)):
+                with coarse_threads():
+                    rows = self._rows(places.part(part))
+                yield rows
 
     def refit(self, train: Tokens, progress: Progress) -> None:
         """Count anew on `train`, with the weights that `fit` learnt."""
         with coarse_threads():
-            self._experts = self._counted(train)
+            suffix = None if self.experts.suffix is None else self.experts.suffix.anew(train, progress)
+            self._experts = Experts.of(train, self._make, suffix)
         self._describe(len(train))
 
     def _describe(self, tokens: int) -> None:
@@ -282,11 +314,15 @@ class Counting:
 
     def save(self, folder: Path) -> None:
         experts, weigher = self.experts, self.weigher
+        if experts.suffix is not None:
+            (folder / "suffix").mkdir()
+            experts.suffix.save(folder / "suffix")
         save_tensors(folder / "counts.safetensors", {n: t.clone().contiguous() for n, t in experts.tensors().items()})
         save_tensors(folder / "weights.safetensors", weigher.tensors())
         state = {
             "order": self._make.order, "base": self._make.base, "contexts": list(experts.kinds),
             "combine": weigher.combine, "notes": self._notes, "training": self._training, "hidden": self.hidden,
+            "suffix": experts.suffix is not None,
         }  # fmt: skip
         (folder / "counting.json").write_text(json.dumps(state, indent=2), encoding="utf-8")
         self.card.save(folder / "card.json")
@@ -306,9 +342,11 @@ class Counting:
             fitted._make = Make(order, kinds, base, _DTYPE[combine])
             fitted._notes = [str(note) for note in files.field(state, "notes", list)]
             fitted._training = files.field(state, "training", dict)
+            with_suffix = files.field(state, "suffix", bool)
+        suffix = Suffix.load(files.inside(folder, "suffix")) if with_suffix else None
         path = folder / "counts.safetensors"
         with files.whole(path, "counting model"):
-            fitted._experts = Experts.read(files.read_tensors(path), fitted._make)
+            fitted._experts = Experts.read(files.read_tensors(path), fitted._make, suffix)
         path = folder / "weights.safetensors"
         with files.whole(path, "counting model"):
             experts = fitted._experts
@@ -321,18 +359,31 @@ class Counting:
 _DTYPE = {"log_linear": torch.float32, "linear": torch.float64}  # of shares: a sum of products is normalised, a sum not
 
 
-def _weighed(experts: Experts, contexts: Tensor, targets: Tensor, combine: Combine) -> list[tuple[Tensor, ...]]:
+def _weighed(experts: Experts, places: Places, targets: Tensor, combine: Combine) -> list[tuple[Tensor, ...]]:
     """Of some places, in pieces: features [q, f], what is weighed ([q, m, U] half-precision nats, or [q, m] nats of the
     token that came), and its column [q]."""
 
     def of(part: slice) -> tuple[Tensor, ...]:
-        here, columns = contexts[:, part], experts.columns.of_type[targets[part]]
+        here, columns = places.part(part), experts.columns.of_type[targets[part]]
         if combine == "linear":
             return experts.known(here), experts.of_targets(here, targets[part]).log().float(), columns
         log_probs = logarithms(experts.distributions(here, torch.float32))
         return _with_sureness(experts.known(here), log_probs), log_probs.half(), columns
 
-    return over_parts(of, list(experts.batches(len(targets))), torch.device("cpu"))
+    return over_parts(of, list(experts.batches(len(places))), torch.device("cpu"))
+
+
+def _part(tokens: Tokens, start: int, stop: int) -> Tokens:
+    """The text from some way before `start`, or from the beginning of the document there, to before `stop`."""
+    document = int(tokens.documents[np.searchsorted(tokens.documents, start, side="right") - 1])
+    return tokens.head(stop).tail(stop - max(document, start - _BEFORE))
+
+
+def _windows(tokens: Tokens, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[q, N] the tokens before each place; before the first of all ends of text."""
+    padded = np.full(len(tokens) + _BEFORE, tokens.vocabulary.end_of_text, dtype=np.int64)
+    padded[_BEFORE:] = tokens.ids
+    return np.asarray(padded[places[:, None] + np.arange(_BEFORE)])
 
 
 def _joined(parts: list[tuple[Tensor, ...]], combine: Combine, columns: Columns) -> tuple[Tensor, Loss]:

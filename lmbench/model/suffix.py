@@ -110,6 +110,13 @@ class Suffix:
         self.card.stored_ngrams = len(self._index)
         self.card.training["tokens"] = len(train)
 
+    def anew(self, train: Tokens, progress: Progress) -> Suffix:
+        """Another model with the settings of this one, of another text."""
+        found = Suffix(self.smoothing, self.depth, self.memory)
+        found._settings, found._notes = self._settings, []
+        found.refit(train, progress)
+        return found
+
     def _tune(self, valid: Tokens, progress: Progress) -> tuple[dict[str, Any], list[str]]:
         notes = []
         if len(valid):

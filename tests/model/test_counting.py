@@ -18,28 +18,34 @@ from lmbench.tokens import Tokens, tokens_of
 BYTES = byte_alphabet()
 
 
+LEXICON = ["the", "cat", "sat", "on", "a", "mat", "and", "Tom", "ran", "home", "again", "né", "The", "said", "to", "it"]
+FOLLOWS = np.random.default_rng(0).dirichlet(np.full(len(LEXICON), 0.3), (len(LEXICON), 2))
+
+
 def speech(seed: int, size: int) -> Tokens:
-    """Words of a small lexicon, each likely to be followed by one of two, in documents of some sentences."""
+    """Words of a small lexicon, each drawn given the one before and whether a sentence is young, in documents."""
     generator = np.random.default_rng(seed)
-    lexicon = ["the", "cat", "sat", "on", "a", "mat", "and", "Tom", "ran", "home", "again", "né"]
     documents, last = [], 0
     while sum(map(len, documents)) < size:
         said = []
-        for turn in generator.integers(0, 2, 60).tolist():
-            last = (5 * last + 3 * turn + 1) % len(lexicon)
-            said.append(lexicon[last] + ("." if generator.random() < 0.1 else ""))
+        for place in range(60):
+            last = int(generator.choice(len(LEXICON), p=FOLLOWS[last, int(place % 7 < 3)]))
+            said.append(LEXICON[last] + ("." if generator.random() < 0.1 else ""))
         documents.append(list(" ".join(said).encode()))
     return tokens_of(documents, BYTES)
 
 
-TRAIN, VALID, TEST = speech(1, 9000), speech(2, 2000), speech(3, 1500)
+TRAIN, VALID, TEST = speech(1, 6000), speech(2, 2000), speech(3, 1500)
 
 
-@pytest.fixture(scope="module", params=["counting", "counting(combine=linear)", "counting(contexts=orders, order=5)"])
+@pytest.fixture(
+    scope="module",
+    params=["counting(order=5)", "counting(order=4, combine=linear)", "counting(contexts=orders, order=4)"],
+)
 def model(request: pytest.FixtureRequest) -> Counting:
     made: Counting = models.make(request.param).fit(TRAIN, VALID, Silent())
     assert "validation_nats" in made.card.training, "its weights are learnt"
-    assert not made.card.notes
+    assert not made.card.notes, made.card.notes
     return made
 
 
@@ -69,11 +75,11 @@ def test_it_is_causal_and_comes_back_from_disk(model: Counting, tmp_path: Path) 
 
 
 def test_it_is_better_than_each_of_its_orders(model: Counting) -> None:
-    assert min(model.card.training["validation_nats"]) < 0.99 * model.card.training["single_nats"]
+    assert min(model.card.training["validation_nats"]) < model.card.training["single_nats"]
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
-    one, two = (models.make("counting(order=3, places=3000)").fit(TRAIN, VALID, Silent()) for _ in range(2))
+    one, two = (models.make("counting(order=3, contexts=orders, places=2500)").fit(TRAIN, VALID, Silent()) for _ in range(2))
     assert (one.log_probs(TEST, Silent()) == two.log_probs(TEST, Silent())).all()
 
 
@@ -88,7 +94,7 @@ def test_short_texts_use_one_order_and_say_so(size: int) -> None:
 
 
 def test_without_validation_text() -> None:
-    model = models.make("counting(order=3)").fit(TRAIN, VALID.head(0), Silent())
+    model = models.make("counting(order=3, contexts=orders)").fit(TRAIN, VALID.head(0), Silent())
     assert np.isfinite(model.log_probs(TEST, Silent())).all()
 
 
