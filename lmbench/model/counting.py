@@ -16,10 +16,10 @@ from torch import Tensor
 from lmbench import files
 from lmbench.counts.maps import KINDS, REACH, by_character, kinds_for
 from lmbench.counts.ngrams import MAX_ORDER
-from lmbench.counts.orders import Columns
 from lmbench.counts.parallel import coarse_threads, over_parts
 from lmbench.disk import save_tensors
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.model._cross_fitting import joined, most_places, part_of, weighed, windows_before, with_sureness
 from lmbench.model._experts import Experts, Make, Places, without
 from lmbench.model._weigher import Combine, Loss, Weigher, batch_of, log_linear, logarithms
 from lmbench.model.base import Context, ModelCard
@@ -34,7 +34,6 @@ _ORDERS = {True: 12, False: 6}  # by whether tokens are single characters
 _BASES = {True: 3, False: 1}  # the order on whose distribution a context of another kind rests
 _MOST_TYPES = 512  # that occur, up to which `combine=auto` is log-linear
 _AFFORDABLE = 16_384  # types, up to which log-linear is accepted
-_KEPT = 300_000_000  # numbers of the distributions that the weights are trained on
 _PLACES = {"log_linear": 300_000, "linear": 1_000_000}  # of the training text that they are trained on, at most
 _EPOCHS = 6
 _RATE = 5e-3
@@ -42,7 +41,6 @@ _HIDDEN = 128
 _FEWEST = 2_000  # places below which all distributions weigh the same wherever they are
 _FOLDS = ((2_000_000, 10), (8_000_000, 4))  # of a text up to so many tokens; of a longer one:
 _LONG_FOLDS, _LONG_SHARE = 2, 0.05  # folds, and what each is of the text
-_BEFORE = 64  # tokens before a place that the suffix model reads while the weights are learnt
 _CHECKED = 50_000  # validation tokens that stop the training of the weights
 
 
@@ -132,7 +130,7 @@ class Counting:
         self._training: dict[str, Any] = {"combine": combine, "distributions": experts.names}
         most = self.places or _PLACES[combine]
         if combine == "log_linear":
-            most = min(most, _KEPT // (len(experts) * experts.columns.width))
+            most = min(most, most_places(experts))
         if min(most, len(train)) < _FEWEST:
             notes.append(f"counting: fewer than {_FEWEST:,} places to learn weights on: {self._best} alone is used")
         else:
@@ -184,22 +182,22 @@ class Counting:
                 targets = torch.from_numpy(train.ids[start + chosen].astype(np.int64))
                 places = experts.places(train.ids[:stop], start).part(torch.from_numpy(chosen))
                 if suffix is not None and combine == "linear":
-                    scores = suffix.log_probs(_part(train, start, stop), progress)[-(stop - start) :][chosen]
+                    scores = suffix.log_probs(part_of(train, start, stop), progress)[-(stop - start) :][chosen]
                     places = replace(places, suffix_targets=torch.from_numpy(scores).exp())
                 elif suffix is not None:
-                    rows = suffix.window_log_probs(_windows(train, start + chosen))
+                    rows = suffix.window_log_probs(windows_before(train, start + chosen))
                     places = replace(places, suffix_rows=experts.rows_of(rows).float())
-                parts += _weighed(experts, places, targets, combine)
+                parts += weighed(experts, places, targets, combine)
                 task.advance()
-        return _joined(parts, combine, columns)
+        return joined(parts)
 
     def _held_out(self, sample: Tokens, combine: Combine) -> tuple[Tensor, Loss]:
         """The same of validation text, by the counts of all of the training text."""
         targets = torch.from_numpy(sample.ids.astype(np.int64))
         parts = []
         for at, places in self._over(sample, rows=combine == "log_linear"):
-            parts += _weighed(self.experts, places, targets[at : at + len(places)], combine)
-        return _joined(parts, combine, self.experts.columns)
+            parts += weighed(self.experts, places, targets[at : at + len(places)], combine)
+        return joined(parts)
 
     def _over(self, tokens: Tokens, rows: bool) -> Iterator[tuple[int, Places]]:
         """The places of a text, with the suffix model's `rows` or else its probabilities of the tokens, in stretches:
@@ -246,7 +244,7 @@ class Counting:
             weights = weigher.weights(experts.known(places))
             return torch.bmm(weights[:, None], probs)[:, 0].log()
         log_probs = logarithms(probs)
-        weights = weigher.weights(_with_sureness(experts.known(places), log_probs))
+        weights = weigher.weights(with_sureness(experts.known(places), log_probs))
         return log_linear(log_probs, weights, experts.columns.multiplicity.double().log())
 
     def _rows(self, places: Places) -> NDArray[np.float64]:
@@ -357,64 +355,3 @@ class Counting:
 
 
 _DTYPE = {"log_linear": torch.float32, "linear": torch.float64}  # of shares: a sum of products is normalised, a sum not
-
-
-def _weighed(experts: Experts, places: Places, targets: Tensor, combine: Combine) -> list[tuple[Tensor, ...]]:
-    """Of some places, in pieces: features [q, f], what is weighed ([q, m, U] half-precision nats, or [q, m] nats of the
-    token that came), and its column [q]."""
-
-    def of(part: slice) -> tuple[Tensor, ...]:
-        here, columns = places.part(part), experts.columns.of_type[targets[part]]
-        if combine == "linear":
-            return experts.known(here), experts.of_targets(here, targets[part]).log().float(), columns
-        log_probs = logarithms(experts.distributions(here, torch.float32))
-        return _with_sureness(experts.known(here), log_probs), log_probs.half(), columns
-
-    return over_parts(of, list(experts.batches(len(places))), torch.device("cpu"))
-
-
-def _part(tokens: Tokens, start: int, stop: int) -> Tokens:
-    """The text from some way before `start`, or from the beginning of the document there, to before `stop`."""
-    document = int(tokens.documents[np.searchsorted(tokens.documents, start, side="right") - 1])
-    return tokens.head(stop).tail(stop - max(document, start - _BEFORE))
-
-
-def _windows(tokens: Tokens, places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """[q, N] the tokens before each place; before the first of all ends of text."""
-    padded = np.full(len(tokens) + _BEFORE, tokens.vocabulary.end_of_text, dtype=np.int64)
-    padded[_BEFORE:] = tokens.ids
-    return np.asarray(padded[places[:, None] + np.arange(_BEFORE)])
-
-
-def _joined(parts: list[tuple[Tensor, ...]], combine: Combine, columns: Columns) -> tuple[Tensor, Loss]:
-    features, values, targets = (torch.cat(each) for each in zip(*parts, strict=True))
-    return features, _LogLinearLoss(values, targets, columns) if combine == "log_linear" else _LinearLoss(values)
-
-
-def _with_sureness(known: Tensor, log_probs: Tensor) -> Tensor:
-    """[q, f + 2 m]: beside what is known of the contexts, the entropy in nats of each distribution, `log_probs`
-    [q, m, U], and its largest logarithm."""
-    entropy = -(log_probs.exp() * log_probs).sum(2)
-    return torch.cat([known.to(log_probs.dtype), entropy, log_probs.amax(2)], 1)
-
-
-class _LogLinearLoss:
-    """Nats of the columns that came, summed over some places, under a product."""
-
-    def __init__(self, log_probs: Tensor, targets: Tensor, columns: Columns) -> None:
-        self.log_probs, self.targets = log_probs, targets
-        self.log_multiplicity = columns.multiplicity.float().log()
-
-    def __call__(self, weights: Tensor, places: Tensor) -> Tensor:
-        nats = log_linear(self.log_probs[places].float(), weights, self.log_multiplicity)
-        return -nats.gather(1, self.targets[places][:, None]).sum()
-
-
-class _LinearLoss:
-    """Nats of the tokens that came, summed over some places, under a sum; `log_probs`: [n, m] of each."""
-
-    def __init__(self, log_probs: Tensor) -> None:
-        self.log_probs = log_probs
-
-    def __call__(self, log_weights: Tensor, places: Tensor) -> Tensor:
-        return -(log_weights + self.log_probs[places]).logsumexp(1).sum()

@@ -79,7 +79,9 @@ def test_it_is_better_than_each_of_its_orders(model: Counting) -> None:
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
-    one, two = (models.make("counting(order=3, contexts=orders, places=2500)").fit(TRAIN, VALID, Silent()) for _ in range(2))
+    one, two = (
+        models.make("counting(order=3, contexts=orders, places=2500)").fit(TRAIN, VALID, Silent()) for _ in range(2)
+    )
     assert (one.log_probs(TEST, Silent()) == two.log_probs(TEST, Silent())).all()
 
 
