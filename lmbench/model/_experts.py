@@ -13,10 +13,10 @@ from torch import Tensor
 
 from lmbench import files
 from lmbench.counts.arrays import narrow
-from lmbench.counts.maps import REACH, ContextMap, Kind, Lexicon, keys_of
 from lmbench.counts.ngrams import NgramCounts
-from lmbench.counts.orders import KNOWN, Columns, EveryOrder, Shares
 from lmbench.counts.trie import Trie
+from lmbench.model._context_maps import REACH, ContextMap, Kind, Lexicon, keys_of
+from lmbench.model._every_order import KNOWN, Columns, EveryOrder, Shares
 from lmbench.model.suffix import Suffix
 from lmbench.tokens import Tokens, Vocabulary
 

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lmbench import files
-from lmbench.counts.maps import KINDS, REACH, by_character, kinds_for
 from lmbench.counts.ngrams import MAX_ORDER
 from lmbench.counts.parallel import coarse_threads, over_parts
 from lmbench.disk import save_tensors
 from lmbench.errors import LmbenchError, UsageError
+from lmbench.model._context_maps import KINDS, REACH, by_character, kinds_for
 from lmbench.model._cross_fitting import joined, most_places, part_of, weighed, windows_before, with_sureness
 from lmbench.model._experts import Experts, Make, Places, without
 from lmbench.model._weigher import Combine, Loss, Weigher, batch_of, log_linear, logarithms

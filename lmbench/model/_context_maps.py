@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lmbench.counts.orders import CONSTANT, KNOWN, Shares
+from lmbench.model._every_order import CONSTANT, KNOWN, Shares
 from lmbench.smoothing.modified_kneser_ney import closed_form
 from lmbench.tokens import Vocabulary
 

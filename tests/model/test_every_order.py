@@ -9,10 +9,10 @@ import pytest
 import torch
 from small_texts import VOCABULARY, byte_alphabet, letters
 
-from lmbench.counts.maps import CHARACTERS, GAPS, REACH, ContextMap, Lexicon, keys_of
 from lmbench.counts.ngrams import NgramCounts
-from lmbench.counts.orders import Columns, EveryOrder
 from lmbench.model import models
+from lmbench.model._context_maps import CHARACTERS, GAPS, REACH, ContextMap, Lexicon, keys_of
+from lmbench.model._every_order import Columns, EveryOrder
 from lmbench.model._experts import without
 from lmbench.progress import Silent
 from lmbench.tokens import Tokens, tokens_of
