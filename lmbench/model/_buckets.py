@@ -47,6 +47,11 @@ class Buckets:
             return self.model.order * _WEIGHTS
         return _POSITIONS if self.kind == "position" else 1
 
+    @property
+    def reach(self) -> int:
+        """How many of the last tokens decide."""
+        return 0 if self.model is None else self.model.order
+
     def of(self, tokens: Tokens) -> Ints:
         """[n] the bucket of each token."""
         if self.model is not None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lmbench import files
 from lmbench.model._gate import Floats, fit_gate, gate_weights
-from lmbench.model.base import CONTEXT_REACH, Context, Knowing, Model, from_document
+from lmbench.model.base import Context, Knowing, Model, from_document
 from lmbench.tokens import Tokens
 
 _ROUNDS = 150
@@ -26,6 +26,7 @@ class Features:
 
     def __init__(self, components: Sequence[Model]) -> None:
         self.knowing = [component for component in components if isinstance(component, Knowing)]
+        self.reach = max((component.feature_reach for component in self.knowing), default=0)
 
     def of(self, tokens: Tokens) -> Floats:
         """[n, f] of the context of each token."""
@@ -33,15 +34,15 @@ class Features:
 
     def after(self, context: Context) -> Floats:
         """[1, f] of `context`, the ids of a document so far."""
-        known = np.asarray(context)[max(0, len(context) - CONTEXT_REACH) :]
+        known = np.asarray(context)[max(0, len(context) - self.reach) :]
         places = np.arange(len(context) - len(known), len(context) + 1)
         return self._columns(known, places)[-1:]
 
     def of_windows(self, windows: NDArray[np.integer[Any]], places: NDArray[np.int64], end_of_text: int) -> Floats:
         """[q, f] after each window [q, N], see `model.base.Windowed`, at its place [q] in its document; a window out of
         the middle of a document is read as if one began with it."""
-        windows = np.asarray(windows)[:, -CONTEXT_REACH - 1 :]
-        lengths = np.minimum(from_document(windows, end_of_text)[0], CONTEXT_REACH)
+        windows = np.asarray(windows)[:, -self.reach - 1 :]
+        lengths = np.minimum(from_document(windows, end_of_text)[0], self.reach)
         inside = np.arange(windows.shape[1]) >= windows.shape[1] - lengths[:, None]
         closed = np.concatenate([windows, np.full((len(windows), 1), end_of_text, dtype=windows.dtype)], axis=1)
         ids = closed[np.concatenate([inside, np.ones((len(windows), 1), dtype=np.bool_)], axis=1)]

@@ -234,13 +234,40 @@ class Rereading(Protocol):
         """The same text in its own tokens."""
 
 
+def distributions_at(model: Model, tokens: Tokens, places: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
+    """[V] nats, one after the other: what the model predicts at each of `places` in `tokens`, which begin a text."""
+    reach = bounded_context(model)
+    if reach is None:
+        for place in places.tolist():
+            start = int(tokens.documents[np.searchsorted(tokens.documents, place, side="right") - 1])
+            yield next_log_probs(model, tokens.ids[:start], tokens.ids[start:place])
+        return
+    text = np.append(np.full(reach, tokens.vocabulary.end_of_text), tokens.ids)  # [i, i + reach) stand before the id i
+    width = max(1, STRETCH // len(tokens.vocabulary))
+    for begin in range(0, len(places), width):
+        windows = text[places[begin : begin + width, None] + np.arange(reach)]
+        yield from window_log_probs(model, windows)
+
+
+def bounded_context(model: Model) -> int | None:
+    """Tokens, one at least, that decide what a `Windowed` model predicts, wherever they stand; None for a net, whose
+    window has a place in the document, and where there is no limit."""
+    context, card = model.card.context, model.card
+    if context is None or card.stride is not None or card.adaptive or not isinstance(model, Windowed):
+        return None
+    return max(1, context)
+
+
 @runtime_checkable
 class Knowing(Protocol):
     """A model that can say how much it knows of a context, before the token after it is known."""
 
+    @property
+    def feature_reach(self) -> int:
+        """How many of the last tokens of the context decide, at most."""
+
     def context_features(self, ids: Context) -> NDArray[np.float64]:
-        """[n + 1, f]: what it knows of the context before each id, and after the last; the last `CONTEXT_REACH` tokens
-        of the context decide. `ids` begin with a document; each document ends with its end of text."""
+        """[n + 1, f] before each of `ids`, documents with their ends, and after the last."""
 
 
 @dataclass(frozen=True)
@@ -290,10 +317,9 @@ def start(model: Model, rows: int, end_of_text: int) -> Any:
     """What `step` begins with: the state of `rows` texts, of which nothing has been read."""
     if isinstance(model, Stepping):
         return model.start(rows, end_of_text)
-    context, card = model.card.context, model.card
-    bounded = context is not None and card.stride is None and not card.adaptive
-    if rows > 1 and bounded and isinstance(model, Windowed):  # one context alone `next_log_probs` answers sooner
-        return _Windows(np.full((rows, max(1, context or 0)), end_of_text, dtype=np.int64))
+    context = bounded_context(model)
+    if rows > 1 and context is not None:  # one context alone `next_log_probs` answers sooner
+        return _Windows(np.full((rows, context), end_of_text, dtype=np.int64))
     return [_Text(end_of_text) for _ in range(rows)]
 
 
@@ -351,7 +377,6 @@ class _Text:
 
 
 STRETCH = 1 << 22  # numbers of the distributions that are handed out together
-CONTEXT_REACH = 160  # tokens; more than the longest context that an n-gram model counts, or a suffix model tells apart
 
 
 @runtime_checkable

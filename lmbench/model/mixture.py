@@ -24,7 +24,6 @@ from lmbench.model._components import (
 from lmbench.model._context_gate import ContextGate, Features
 from lmbench.model._gate import Floats
 from lmbench.model.base import (
-    CONTEXT_REACH,
     Context,
     Evidence,
     Model,
@@ -213,7 +212,8 @@ class Mixture:
             log_weights = log_weights[len(scores[0]) :]
 
     def start(self, rows: int, end_of_text: int) -> _Read:
-        windows = np.full((rows, CONTEXT_REACH + 1), end_of_text, dtype=np.int64)
+        reach = Features(self.components).reach if self.gate is not None else self.buckets.reach
+        windows = np.full((rows, reach + 1), end_of_text, dtype=np.int64)
         parts = [start(component, rows, end_of_text) for component in self.components]
         return _Read(parts, windows, np.zeros(rows, dtype=np.int64))
 

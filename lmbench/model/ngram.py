@@ -156,6 +156,10 @@ class Ngram:
         """Of each piece, [k] ids, [k - 1] nats: ln p of all but the first, given what stands before it in the piece."""
         return [self.model.within(piece) for piece in pieces]
 
+    @property
+    def feature_reach(self) -> int:
+        return self.order
+
     def context_features(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[n + 1, order + 4]: the length of the longest stored context, a column each, and what
         `counts.contexts.context_features` says of it."""

@@ -199,6 +199,10 @@ class Suffix:
         with coarse_threads():
             return Evidence(*longest(self.index, document, self.depth))
 
+    @property
+    def feature_reach(self) -> int:
+        return self.depth + 1
+
     def context_features(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """[n + 1, depth + 3]: the length of the longest suffix seen, up to `depth`, a column each; ln of how often it
         was seen, and of how many types were seen after it."""

@@ -13,7 +13,7 @@ from lmbench import store
 from lmbench.counts.suffix_index import SuffixIndex
 from lmbench.counts.suffix_matches import Matches
 from lmbench.errors import LmbenchError, UsageError
-from lmbench.model.base import Model, next_log_probs
+from lmbench.model.base import Model, distributions_at
 from lmbench.pipeline.comparison import Contestant, demand_same_text
 from lmbench.pipeline.job import Job
 from lmbench.pipeline.match import trains, trains_itself
@@ -196,9 +196,8 @@ def _asked(each: Contestant, drawn: Ints, progress: Progress) -> tuple[Calibrati
     tokens = each.tokens
     top, five, confidence = np.zeros_like(drawn), np.zeros(len(drawn), dtype=np.bool_), np.zeros(len(drawn))
     with progress.task(f"asking {each.name}", len(drawn)) as task:
-        for row, offset in enumerate(drawn.tolist()):
-            start = int(tokens.documents[np.searchsorted(tokens.documents, offset, side="right") - 1])
-            scores = next_log_probs(model, tokens.ids[:start], tokens.ids[start:offset])
+        asked = distributions_at(model, tokens, drawn)
+        for row, (offset, scores) in enumerate(zip(drawn.tolist(), asked, strict=True)):
             best = np.argpartition(scores, -FIVE)[-FIVE:] if len(scores) > FIVE else np.arange(len(scores))
             top[row] = best[np.argmax(scores[best])]
             five[row] = tokens.ids[offset] in best

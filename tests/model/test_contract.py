@@ -12,7 +12,15 @@ from tiny_models import tiny
 from lmbench.codec.coder import agrees, decode, encode
 from lmbench.errors import UsageError
 from lmbench.model import models
-from lmbench.model.base import Model, distributions, next_log_probs, start, step, window_log_probs
+from lmbench.model.base import (
+    Model,
+    distributions,
+    distributions_at,
+    next_log_probs,
+    start,
+    step,
+    window_log_probs,
+)
 from lmbench.progress import Silent
 from lmbench.runtime import Runtime
 from lmbench.smoothing import smoothings
@@ -39,6 +47,7 @@ ALSO += ["ngram(order=4, storage=float32)", "ngram(order=4, storage=quantized)",
 ALSO += ["cache(model=ngram(order=2), half_lives=none, window=5, order=4)", "cache(across=text, order=4, window=20)"]
 ALSO += ["mixture(models=[cache, uniform], buckets=position)", "cache(model=cache(across=text), half_lives=[2])"]
 ALSO += ["mixture(models=[cache(across=text), ngram], buckets=match)"]
+ALSO += ["mixture(models=[ngram(order=3), suffix(smoothing=pitman_yor, depth=3)], gate=linear)"]
 ALSO += [f"neural_cache(model=transformer({NET}, heads=2), across=document)", "cache(model=feedforward(width=8))"]
 ALSO += ["pretrained(TINY_LLAMA, mode=finetune, train=lora, steps=2)", "pretrained(TINY_LLAMA, mode=scratch, steps=2)"]
 EVERY = [SPECS.get(name, name) for name in models.names] + ALSO
@@ -137,6 +146,9 @@ def test_all_distributions_of_a_text_are_next_log_probs(model: Model) -> None:
         for place in range(start, stop)
     ]
     np.testing.assert_allclose(found, np.stack(expected), rtol=0, atol=exactness(model))
+    places = np.array([0, 44, 3, 3, len(TEST) - 1, 46, 51])
+    drawn = np.stack(list(distributions_at(model, TEST, places)))
+    np.testing.assert_allclose(drawn, np.stack(expected)[places], rtol=0, atol=exactness(model))
 
 
 def test_texts_that_are_read_on_are_asked_as_next_log_probs(model: Model) -> None:
