@@ -248,10 +248,18 @@ class Neural(OfNet[Net]):
 
     def step(self, ids: NDArray[np.int64], state: Reading) -> tuple[Tensor, Reading]:
         """As `Stepping`: keys and values of a transformer are kept, and the state of a recurrent net."""
-        hidden = advance(self.net, ids, state, self.stride, self.end_of_text)
+        return self.log_probs_from(self.read_on(ids, state)), state
+
+    def read_on(self, ids: NDArray[np.int64], state: Reading) -> Tensor:
+        """[q, C] the vectors that what follows is predicted from, once each text has read its `ids` [q, T]; changes
+        `state`."""
+        return advance(self.net, ids, state, self.stride, self.end_of_text)
+
+    def log_probs_from(self, hidden: Tensor) -> Tensor:
+        """[q, V] nats, on the device, predicted from vectors [q, C]."""
         with scoring(self.net):
             logits = self.net.logits(hidden).double()
-            return logits - logits.logsumexp(1, keepdim=True), state
+            return logits - logits.logsumexp(1, keepdim=True)
 
     def _windowed(self, read: NDArray[np.int64], stride: int) -> Tensor:
         """[C] after what the window of this place holds."""

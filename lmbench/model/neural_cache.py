@@ -174,6 +174,20 @@ class NeuralCache:
                 yield place, queries, Recall(begin, keys, values.to(queries.device))
                 kept = keys[-self.window :]
 
+    def start(self, rows: int, end_of_text: int) -> Remembered:
+        return Remembered.of(self.base.start(rows, end_of_text), rows)
+
+    def step(self, ids: NDArray[np.int64], state: Remembered) -> tuple[Tensor, Remembered]:
+        """As `Stepping`: the states before the last tokens are kept."""
+        for tokens in ids.T:
+            forgets = np.zeros(len(ids), dtype=np.bool_) if self.remembers else tokens == self.end_of_text
+            state.add(torch.from_numpy(tokens.copy()), forgets)
+            state.hidden = self.base.read_on(tokens[:, None], state.below)
+            state.trim(self.window)
+        assert state.hidden is not None
+        scores = self.base.log_probs_from(state.hidden)
+        return state.mixed(scores, self.window, self.theta, self.weight), state
+
     def next_log_probs(self, context: Context) -> Floats:
         return self.next_log_probs_after(context[:0], context)
 
@@ -254,6 +268,57 @@ class Recall:
             whole = scores.logsumexp(1).clamp(min=-1e300)  # of a query with no keys
             out.append(scores.masked_fill(~same, -torch.inf).logsumexp(1) - whole)
         return torch.stack(out).cpu().numpy()
+
+
+@dataclass(eq=False)
+class Remembered:
+    """What q texts that are read on may recall. `below`: the net's own state; `hidden`: [q, C] its last vectors;
+    `keys`: [q, k, C] the vectors before each of the tokens `values` [q, k], of which the first `size` are there, and in
+    each text those from `begins` [q] on count."""
+
+    below: Any
+    keys: Tensor
+    values: Tensor
+    begins: NDArray[np.int64]
+    size: int = 0
+    hidden: Tensor | None = None
+
+    @classmethod
+    def of(cls, below: Any, rows: int) -> Remembered:
+        none = torch.zeros(rows, 0, dtype=torch.int64)
+        return cls(below, none, none, np.zeros(rows, dtype=np.int64))
+
+    def add(self, tokens: Tensor, forgets: NDArray[np.bool_]) -> None:
+        """The next token of each text, [q]; those that `forgets` says begin anew with it."""
+        if self.hidden is None:
+            return
+        if self.size == self.values.shape[1]:
+            more = max(64, self.size)
+            keys = self.keys if self.size else self.hidden.new_zeros(len(tokens), 0, self.hidden.shape[1]).double()
+            self.keys = torch.cat([keys, keys.new_zeros(len(tokens), more, keys.shape[2])], dim=1)
+            self.values = torch.cat([self.values.to(keys.device), self.keys.new_zeros(len(tokens), more).long()], dim=1)
+        self.keys[:, self.size], self.values[:, self.size] = self.hidden.double(), tokens.to(self.keys.device)
+        self.size += 1
+        self.begins[forgets] = self.size
+
+    def trim(self, window: int) -> None:
+        """Let go of what is more than `window` tokens back, now and then."""
+        gone = self.size - window
+        if gone > window:
+            self.keys, self.values = self.keys[:, gone : self.size].clone(), self.values[:, gone : self.size].clone()
+            self.size, self.begins = window, np.maximum(self.begins - gone, 0)
+
+    def mixed(self, scores: Tensor, window: int, theta: float, weight: float) -> Tensor:
+        """[q, V] nats of `scores`, in nats too, and what the last `window` tokens recall."""
+        first = np.maximum(self.begins, self.size - window)
+        if self.hidden is None or not self.size or (first >= self.size).all():
+            return scores
+        low = torch.from_numpy(first).to(scores.device)
+        places = torch.arange(self.size, device=scores.device)
+        logits = theta * (self.keys[:, : self.size] @ self.hidden.double()[:, :, None])[:, :, 0]
+        shares = logits.masked_fill(places < low[:, None], -torch.inf).softmax(1)
+        found = torch.zeros_like(scores).scatter_add_(1, self.values[:, : self.size], shares)
+        return torch.where((low < self.size)[:, None], ((1 - weight) * scores.exp() + weight * found).log(), scores)
 
 
 def _net(model: object, spec: Spec) -> Neural:

@@ -33,7 +33,7 @@ SPECS = {
     "arpa": f"arpa('{Path(__file__).with_name('letters.arpa')}')",
     "mixture": "mixture(models=[ngram(order=2), ngram(order=4, smoothing=witten_bell)])",
     "pretrained": "pretrained(TINY_GPT2)",
-    "neural_cache": "neural_cache(model=lstm(layers=1, width=16), window=10, across=text)",
+    "neural_cache": "neural_cache(model=lstm(layers=1, width=16), window=5, across=text)",
 }
 ALSO = ["ngram(order=1)", "ngram(order=7, smoothing=additive)", "ngram(order=3, smoothing=maximum_likelihood)"]
 ALSO += [
