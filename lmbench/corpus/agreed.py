@@ -13,6 +13,8 @@ from typing import Any
 
 from lmbench.corpus.cache import default_cache, key_of
 from lmbench.errors import LmbenchError
+from lmbench.invocation import command
+from lmbench.runs import RECORD
 
 
 def agree(kind: str, named: Any) -> None:
@@ -29,11 +31,12 @@ def agreed(kind: str, named: Any) -> bool:
 
 
 def demand(kind: str, named: Any, where: Path, what: str) -> None:
-    """Raises LmbenchError, which says that `where` names `what`, unless it was agreed to."""
+    """Raises LmbenchError, which says that `where`, a run or a file in it, names `what`, unless it was agreed to."""
     if not agreed(kind, named):
+        run = next((folder for folder in (where, *where.parents) if (folder / RECORD).is_file()), where)
         raise LmbenchError(
             f"{where} names {what}, and was not made on this machine: nothing outside of its folder is read for it; "
-            "if you trust whoever made the run: lmbench trust RUN"
+            f"if you trust whoever made the run: {command('trust', run)}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -118,8 +119,10 @@ def test_the_plan_of_a_foreign_run_is_followed_after_trust_and_no_longer_than_it
     record = edited(foreign, status="interrupted")
     said = refused(following(foreign)[name])
     assert f"{foreign} names the texts and models of its plan, and was not made on this machine" in said
-    assert "lmbench trust RUN" in said
-    agreed = lmbench("trust", foreign)
+    words = shlex.split(
+        lmbench(*following(foreign)[name]).stderr.partition("made the run: ")[2]
+    )  # it works as it stands
+    agreed = lmbench(*words[words.index("trust") :])
     assert agreed.exit_code == 0
     assert agreed.stdout.count("\n") == 1
     assert agreed.stdout.startswith(f"may be read from now on for {foreign}: its plan: source ")
