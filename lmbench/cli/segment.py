@@ -164,7 +164,7 @@ def _content(found: Segmentation) -> dict[str, Any]:
 
 def _show(name: str, found: Segmentation, show: int) -> None:
     from lmbench.report import format as form
-    from lmbench.report.screen import Grid, Heading, bullets, screen, styled
+    from lmbench.report.screen import Grid, Heading, bullets, print_bare, screen, styled
 
     console = screen()
     console.print(styled(f"Words in {name}", "bold"))
@@ -184,7 +184,7 @@ def _show(name: str, found: Segmentation, show: int) -> None:
         grid.add(
             each.model, each.direction, rule, f"{each.threshold:.2f}", *cells, style="bold" if each in best else ""
         )
-    console.print(grid)
+    print_bare(console, grid)
     if found.chance is not None:
         every = 2 * found.chance / (1 + found.chance)
         line = f"as many boundaries at random: F1 {found.chance:.1%}; one before every character: {every:.1%}"

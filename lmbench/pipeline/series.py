@@ -212,6 +212,8 @@ class Steps:
         spec, between = Spec("ngram", {"order": order}), " " if self.spaced else ""
         ids = self._drawn(index, order, vocabulary, between)
         text, starts, ends = _laid_out([vocabulary.tokens[at].decode("utf-8") or "\n" for at in ids.tolist()], between)
+        text = text[: 2 * self.wanted.characters]  # a word may be as long as the text
+        starts, ends = np.minimum(starts, len(text)), np.minimum(ends, len(text))
         model = self._fitted(spec, self._spelled)
         bits = self._bits(model, self._spelled)
         found = copies(index, ids, starts, ends)
@@ -272,11 +274,15 @@ def networks_of(record: Record) -> list[Row]:
 
 
 def _until_copied(steps: Iterator[Approximation]) -> Iterator[Approximation]:
-    """`steps`, up to the first one that only copies."""
+    """`steps`, up to the first one that only copies. So does one that draws what the order before drew: behind no
+    context of its sample the text had a choice."""
+    before = ""
     for step in steps:
-        yield step
-        if step.only_copies:
+        found = step.model_copy(update={"only_copies": step.only_copies or step.sample == before})
+        yield found
+        if found.only_copies:
             return
+        before = step.sample
 
 
 def _written(model: Model, vocabulary: Vocabulary, wanted: Wanted) -> str:

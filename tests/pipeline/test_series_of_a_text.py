@@ -103,6 +103,23 @@ def test_a_step_that_only_copies_ends_its_series() -> None:
     assert letters[2].copied == 0
 
 
+def test_a_step_that_draws_what_the_one_before_drew_ends_its_series_too() -> None:
+    """Passages between the ends of documents are too short here to count as copied, and there are no others."""
+    texts = text_of([f"{letter}bcdefgh" for letter in "ijklmnop"] * 3)
+    steps = list(
+        takewhile(lambda step: step.order is not None, Steps(Splits(texts, texts, texts, ""), Wanted(), Silent()))
+    )
+    letters = [step for step in steps if step.unit == "letter"]
+    assert letters[-1].only_copies
+    assert letters[-1].order == 3
+    assert letters[-1].copied < 0.95
+
+
+def test_a_word_as_long_as_the_text_does_not_fill_the_screen() -> None:
+    _, found = made("ab" * 3000 + " c", "word", characters=30, order=1)
+    assert len(found[-1].sample) == 60
+
+
 def test_a_copied_passage_is_told_in_words_too() -> None:
     _, found = made(" ".join(f"word{at}" for at in range(400)), "word", characters=120)
     first = next(step for step in found if step.unit == "word")
