@@ -103,7 +103,8 @@ def reversed_documents(tokens: Tokens) -> Tokens:
     Worked example, "ab$c$": "ba$c$".
     """
     ids: NDArray[np.unsignedinteger[Any]] = np.array(tokens.ids)
-    for start, end in zip(tokens.documents.tolist(), tokens.ends.tolist(), strict=True):
+    ends = tokens.ends[: len(tokens.documents)]  # without documents there is one end all the same
+    for start, end in zip(tokens.documents.tolist(), ends.tolist(), strict=True):
         stop = end - 1 if ids[end - 1] == tokens.vocabulary.end_of_text else end
         ids[start:stop] = ids[start:stop][::-1].copy()
     return Tokens(ids, tokens.documents, tokens.vocabulary)

@@ -39,7 +39,8 @@ def _text_of_tokens(tokens: Tokens) -> Text:
     """The documents as they were; the end of a line belongs to none."""
     spelled = tokens.texts() if tokens.spelled is not None else None
     documents = []
-    for start, end in zip(tokens.documents.tolist(), tokens.ends.tolist(), strict=True):
+    ends = tokens.ends[: len(tokens.documents)]  # without documents there is one end all the same
+    for start, end in zip(tokens.documents.tolist(), ends.tolist(), strict=True):
         if spelled is not None:
             documents.append("".join(spelled[start:end]))
         else:

@@ -75,8 +75,8 @@ class Patches:
         if vocabulary < _BYTES + 1:
             raise UsageError(f"patches: vocabulary must be at least {_BYTES + 1} (256 bytes and the end of text)")
         self.spec = model
-        self.threshold = threshold
-        self.size = size
+        self.threshold = None if threshold is None else float(threshold)
+        self.size = float(size)
         self.rule = rule
         self.most = vocabulary
         self._model: Model | None = None
@@ -129,7 +129,8 @@ class Patches:
     def _pieces(self, tokens: Tokens, values: NDArray[np.float64]) -> Iterator[list[bytes]]:
         """The patches of each document, without its end."""
         data, begins = np.asarray(tokens.ids).astype(np.uint8, copy=False), values > self._at
-        for start, end in zip(tokens.documents.tolist(), (tokens.ends - 1).tolist(), strict=True):
+        ends = tokens.ends[: len(tokens.documents)] - 1  # without documents there is one end all the same
+        for start, end in zip(tokens.documents.tolist(), ends.tolist(), strict=True):
             places = np.flatnonzero(begins[start + 1 : end]) + 1
             content = data[start:end].tobytes()
             edges = [0, *places.tolist(), len(content)]

@@ -68,9 +68,13 @@ def test_with_a_run_the_series_is_kept_and_in_its_report(char_run: Run) -> None:
     assert "Shannon’s series of approximations (1948)" in page
     assert "zero order, letters" in page
     assert (char_run.folder / "report-series.png").exists()
-    chosen = lmbench("shannon", "--run", char_run.folder, "--model", "ngram", "--order", "0", "--json",
-                     "--characters", "9")  # fmt: skip
-    assert [step["model"] for step in json.loads(chosen.stdout)["steps"]][-1] == "ngram(order=2)"
+
+
+def test_a_model_of_the_run_that_is_named_stands_at_the_end(char_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmbench.pipeline.pages.run_page", lambda folder: folder)
+    words = ("--model", "ngram", "--order", "0", "--json", "--characters", "9")
+    steps = json.loads(lmbench("shannon", "--run", char_run.folder, *words).stdout)["steps"]
+    assert steps[-1]["model"] == "ngram(order=2)"
 
 
 @pytest.mark.parametrize(

@@ -48,4 +48,5 @@ def test_documents_are_reversed_and_their_ends_stay() -> None:
     turned = reversed_documents(tokens)
     assert turned.ids.tolist() == [1, 0, 3, 3, 1, 0, 2, 3]
     assert reversed_documents(turned).ids.tolist() == tokens.ids.tolist()
+    assert len(reversed_documents(tokens.head(0))) == 0
     assert reversed_documents(tokens.head(7)).ids.tolist() == [1, 0, 3, 3, 1, 0, 2]
