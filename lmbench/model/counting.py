@@ -32,11 +32,12 @@ __all__ = ["Counting"]
 
 _ORDERS = {True: 12, False: 6}  # by whether tokens are single characters
 _BASES = {True: 3, False: 1}  # the order on whose distribution a context of another kind rests
-_MOST_TYPES = 512  # that occur, up to which `combine=auto` is log-linear
+_MOST_TYPES = 512  # that occur, up to which `combine=auto` is log-linear; of more, where the text is no longer than
+_MOST_TOKENS = 2_000_000
 _AFFORDABLE = 16_384  # types, up to which log-linear is accepted
 _PLACES = {"log_linear": 300_000, "linear": 1_000_000}  # of the training text that they are trained on, at most
 _EPOCHS = 6
-_RATE = 5e-3
+_RATE = 3e-3
 _HIDDEN = 128
 _FEWEST = 2_000  # places below which all distributions weigh the same wherever they are
 _FOLDS = ((2_000_000, 10), (8_000_000, 4))  # of a text up to so many tokens; of a longer one:
@@ -57,7 +58,8 @@ class Counting:
 
     Args:
         order: the longest n-gram; none: 12 for characters, 6 for longer tokens
-        combine: log_linear multiplies the distributions and linear adds them; auto: log_linear for up to 512 types
+        combine: log_linear multiplies the distributions and linear adds them; auto: log_linear for up to 512 types, and up to 16,384 in
+            a text of up to 2,000,000 tokens
         contexts: all, or orders alone
         hidden: units of the net that weighs
         places: places of the training text that its weights are learnt on; none: 300,000, or 1,000,000 where linear
@@ -110,7 +112,8 @@ class Counting:
                 f"counting: combine=log_linear sums over all types at every place, and this text has {types:,}; up to "
                 f"{_AFFORDABLE:,} are affordable: give combine=linear"
             )
-        combine: Combine = "log_linear" if types <= _MOST_TYPES else "linear"
+        few = types <= _MOST_TYPES or (types <= _AFFORDABLE and len(train) <= _MOST_TOKENS)
+        combine: Combine = "log_linear" if few else "linear"
         if self.combine_option != "auto":
             combine = self.combine_option
         self._make = Make(order, kinds, _BASES[character], _DTYPE[combine])
