@@ -58,8 +58,8 @@ class Counting:
 
     Args:
         order: the longest n-gram; none: 12 for characters, 6 for longer tokens
-        combine: log_linear multiplies the distributions and linear adds them; auto: log_linear for up to 512 types, and up to 16,384 in
-            a text of up to 2,000,000 tokens
+        combine: log_linear multiplies the distributions and linear adds them; auto: log_linear for up to 512 types, and
+            up to 16,384 in a text of up to 2,000,000 tokens
         contexts: all, or orders alone
         hidden: units of the net that weighs
         places: places of the training text that its weights are learnt on; none: 300,000, or 1,000,000 where linear
