@@ -12,7 +12,7 @@ from lmbench.record import Record
 ENGLISH_WORDS = ("the", "of", "and", "to", "a", "in", "that", "is", "i", "it")
 SHARE = "english_function_words"  # the key of a corpus card that holds `english_share`
 OF_THIS_TEXT = "published for this text"
-ELSEWHERE = "published for English, of other texts"
+ELSEWHERE = "published for other English texts"
 _MOST = 1e3  # bits per character of a figure that can be drawn
 _LEAST_SHARE = 0.1  # of all words; English prose has about a quarter, other languages hardly any
 

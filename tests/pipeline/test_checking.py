@@ -103,3 +103,12 @@ def test_the_list_says_what_a_recipe_needs() -> None:
     for name in names():
         assert name in shown.stdout
         assert recipe(name).description.split(":")[0][:20] in shown.stdout
+
+
+def test_ctrl_c_says_that_nothing_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt("interrupted; all is kept in a folder that is gone")
+
+    monkeypatch.setattr(checking, "check", stopped)
+    assert "nothing is kept" in lmbench("check", "-q").stderr
+    assert "all is kept" in lmbench("check", "-q", "--out", tmp_path).stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmbench.record import Record
+from lmbench.report.format import cut_at_end
 from lmbench.report.section.base import bullets, bullets_html
 from lmbench.report.section.entropy_panel import published_lines
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = ["PublishedFigures"]
+
+_WIDEST, _MARGIN = 120, 4  # columns: of a line, and of the bullet before it and room behind it
 
 
 class PublishedFigures:
@@ -24,7 +27,8 @@ class PublishedFigures:
     pages = ("report",)
 
     def text(self, record: Record, width: int) -> RenderableType | None:
-        return bullets(_lines(record, brief=True), width)
+        lines = _lines(record, brief=True)
+        return bullets([cut_at_end(line, min(width, _WIDEST) - _MARGIN) for line in lines], width)
 
     def html(self, record: Record) -> str | None:
         return bullets_html(_lines(record))
