@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmbench.errors import LmbenchError
 from lmbench.generation.following import Following
 from lmbench.model.base import Evidence, Model, evidence
 from lmbench.progress import Silent
@@ -46,9 +47,12 @@ class Branch:
 
 
 def predicted(model: Model, ids: Ids, end_of_text: int) -> Prediction:
-    """What `model` expects after `ids`, documents with their ends and the one that goes on."""
+    """What `model` expects after `ids`, documents with their ends and the one that goes on. Raises LmbenchError where
+    what it gives are no numbers."""
     text = Following(model, end_of_text, ids.tolist())
     log_probs = text.log_probs()
+    if np.isnan(log_probs).any():
+        raise LmbenchError("the model gives what is no log-probability: it has diverged; fit it again")
     ends = np.flatnonzero(ids == end_of_text)
     start = int(ends[-1]) + 1 if len(ends) else 0
     known = entropy_bits(log_probs) if model.card.distribution else None

@@ -56,12 +56,12 @@ class Codec:
     identity: str
 
     @classmethod
-    def open(cls, folder: Path, row: Row) -> Codec:
-        """Raises UsageError where no text can be coded with the model of `row`."""
+    def open(cls, folder: Path, row: Row, known: str | None = None) -> Codec:
+        """`known`: its `identity`, where that has been found out. Raises UsageError where no text can be coded with the
+        model of `row`."""
         check_codable(row)
         tokenizer = tokenizer_of(folder, store.read_record(folder).card)
-        found = identity(folder, row, tokenizer)
-        return cls(row, load_model(folder, row, "cpu"), tokenizer, found)
+        return cls(row, load_model(folder, row, "cpu"), tokenizer, known or identity(folder, row, tokenizer))
 
     def compress(self, content: bytes, progress: Progress, check: bool = True) -> tuple[bytes, Compressed]:
         """(what is to be written, what it came to). `check`: it is decompressed again before.
@@ -198,7 +198,7 @@ def decompressed(folder: Path, record: Record, path: Path, progress: Progress, a
             f"{path}: made with {'; '.join(other)}: that the model gives the same probabilities is not guaranteed; "
             "--anyway tries, and gives out nothing but what was compressed"
         )
-    return Codec.open(folder, row).decompress(path, header, payload, progress)
+    return Codec.open(folder, row, header.model.hash).decompress(path, header, payload, progress)
 
 
 def _maker(folder: Path, record: Record, header: Header) -> Row | None:

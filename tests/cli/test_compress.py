@@ -17,6 +17,7 @@ from lmbench import store
 from lmbench.codec.container import LONGEST, read
 from lmbench.codec.container import packed as write
 from lmbench.pipeline import Plan, Run, proof, run
+from lmbench.pipeline.compressing import Codec
 
 pytest.importorskip("constriction", reason="pip install 'lmbench[codec]'")
 
@@ -204,6 +205,13 @@ def test_another_machine_is_refused_and_tried_only_where_asked(
     asked = Following.log_probs
     monkeypatch.setattr(Following, "log_probs", lambda self: asked(self)[::-1])
     assert "other probabilities here" in refused(known, packed, "--anyway")
+
+
+def test_what_is_not_what_was_compressed_is_never_written(
+    packed: Path, known: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Codec, "_content", lambda self, *rest: FILES["text"].replace(b"e", b"a"))
+    assert "what came out is not what was compressed" in refused(known, packed)
 
 
 def test_no_file_is_overwritten_unasked(packed: Path, known: Run) -> None:

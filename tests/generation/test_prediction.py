@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from small_texts import VOCABULARY, letters, text
 
+from lmbench.errors import LmbenchError
 from lmbench.generation.prediction import Branch, entropy_bits, likeliest, predicted, surprisals, unfolded
 from lmbench.model.base import Evidence, Model, evidence
 from lmbench.model.ngram import Ngram
@@ -73,9 +76,11 @@ def test_the_tree_has_the_likeliest_of_all_strings(model: Model) -> None:
     assert sorted(found.values(), reverse=True) == pytest.approx(best)
 
 
-def test_a_branch_ends_with_its_document(model: Model) -> None:
-    for path in paths(unfolded(model, np.array([0]), END, 200)):
-        assert END not in path[:-1]
+def test_a_branch_ends_with_its_document() -> None:
+    short: Model = Ngram(order=2).fit(text(1, *[2] * 30), VALID, Silent())
+    found = paths(unfolded(short, np.array([0]), END, 40))
+    assert any(path[-1] == END for path in found)
+    assert all(END not in path[:-1] for path in found)
 
 
 def test_surprisals_are_those_of_the_distributions(model: Model) -> None:
@@ -117,3 +122,13 @@ def test_what_a_prediction_rests_on_is_counted(context: list[int], model: Model)
             assert found.types == types
             assert found.count in (None, count)
     assert isinstance(evidence(suffix, ids), Evidence)
+
+
+def test_a_model_that_has_diverged_is_named() -> None:
+    class Diverged(Ngram):
+        def next_log_probs(self, context: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+            return np.full(len(VOCABULARY), np.nan)
+
+    diverged: Model = Diverged(order=2).fit(TRAIN, VALID, Silent())
+    with pytest.raises(LmbenchError, match="diverged"):
+        predicted(diverged, np.array([0]), END)
