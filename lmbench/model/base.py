@@ -318,7 +318,7 @@ def start(model: Model, rows: int, end_of_text: int) -> Any:
     if isinstance(model, Stepping):
         return model.start(rows, end_of_text)
     context = bounded_context(model)
-    if rows > 1 and context is not None:  # one context alone `next_log_probs` answers sooner
+    if context is not None:
         return _Windows(np.full((rows, context), end_of_text, dtype=np.int64))
     return [_Text(end_of_text) for _ in range(rows)]
 
