@@ -204,9 +204,12 @@ def _moved(run: str) -> str:
 
 def _check_form(context: typer.Context, source: str, out: Path, of_1951: dict[str, object]) -> None:
     """Raise UsageError where the words are those of the prediction game, which this command once was."""
-    from lmbench.runs import names_run
+    from lmbench.corpus import manifest
+    from lmbench.runs import names_run, runs_in
 
-    a_run = _given(context, "source") and not Path(source).is_file() and names_run(source, out)
+    a_text = not _given(context, "source") or Path(source).is_file() or source in manifest.names()
+    a_part = not Path(source).exists() and any(source in run.name for run in runs_in(out))
+    a_run = not a_text and (names_run(source, out) or a_part)
     old = next((name for name, value in of_1951.items() if value is not None), None)
     if a_run or old:
         what = f"{source!r} is a run" if a_run else f"--{old} is no option of the series of approximations"

@@ -201,8 +201,8 @@ class Steps:
             unseen = int(vocabulary.character_lengths[spelled].sum())
             bits = math.log2(self.alphabet + 1) + unseen / test.characters * math.log2(_CODE_POINTS)
             notes.append(
-                f"zero order: {unseen:,} characters of the held-out text are none of the training text's; one more "
-                f"sign says so, and the character is one of {_CODE_POINTS:,} code points"
+                f"zero order: characters of the held-out text that the training text does not have: {unseen:,}; one "
+                f"more sign says so, and the character is one of {_CODE_POINTS:,} code points"
             )
         return self._made("letter", 0, "letters equally likely", _CHAR, bits, text, self._copies(text), notes)
 

@@ -93,6 +93,9 @@ def test_a_run_by_its_folder_is_the_old_form_too(char_run: Run) -> None:
     done = lmbench("shannon", char_run.folder)
     assert done.exit_code == 2
     assert f"lmbench bounds {char_run.folder}" in done.stderr
+    done = lmbench("shannon", "queen", "--out", char_run.folder.parent)  # a part of its name
+    assert done.exit_code == 2
+    assert "lmbench bounds queen" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,7 @@ def test_contexts_begin_anew_with_a_document_and_are_shortened_where_nothing_fol
     drawn = approximation(Counts(indexed("ab", "cd"), np.random.default_rng(3)), 3, END)
     text = "".join("$" if each == END else LETTERS[each] for each in (next(drawn) for _ in range(300)))
     assert set(text.split("$")[1:-1]) == {"ab", "cd"}
+    assert {"ab$ab", "ab$cd", "cd$ab", "cd$cd"} <= {text[at : at + 5] for at in range(len(text))}
 
 
 def test_order_one_looks_at_nothing() -> None:
