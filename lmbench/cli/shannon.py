@@ -22,6 +22,7 @@ from lmbench.cli._options import (
     Quiet,
     RunsFolder,
     Seed,
+    Source,
     SplitRule,
     TestText,
     TextField,
@@ -53,9 +54,7 @@ class Way(StrEnum):
 
 def shannon(
     context: typer.Context,
-    source: Annotated[
-        str, typer.Argument(metavar="[SOURCE]", help="A text, as for lmbench run.", show_default=True)
-    ] = "python-help",
+    source: Source = "python-help",
     run: Annotated[
         str | None,
         typer.Option(
