@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from lmbench.generation.sample import draw_texts, together
 from lmbench.generation.sampler import Sampler
 from lmbench.generation.text import Decoder, Stop, VocabularyDecoder
-from lmbench.model.base import Model
+from lmbench.memory import free_memory
+from lmbench.model.base import Model, start
 from lmbench.model.pretrained import Pretrained
 from lmbench.pipeline.opened import load_model, tokenizer_of
 from lmbench.record import Record, Row
+from lmbench.training.stepping import Reading
 
 Ints = NDArray[np.int64]
+_SHARE = 4  # one part in so many of the free memory may be taken by texts
 _LINE_END = re.compile(r"\r\n?|\n")
 
 
@@ -111,7 +114,13 @@ def write(writer: Writer, wish: Wish, texts: Sequence[Written], first: int = 0) 
 
 
 def batches(writer: Writer, wish: Wish) -> Iterator[slice]:
-    """Which texts are drawn side by side."""
-    width = together(writer.size)
-    for start in range(0, wish.count, width):
-        yield slice(start, min(start + width, wish.count))
+    """Which texts are drawn side by side: as many as their scores, and what a net keeps of them, have room for."""
+    width = min(together(writer.size), max(1, free_memory() // _SHARE // max(1, _kept(writer))))
+    for begin in range(0, wish.count, width):
+        yield slice(begin, min(begin + width, wish.count))
+
+
+def _kept(writer: Writer) -> int:
+    """Bytes that a net keeps of one text while it reads on; 0 of a model that keeps no more than its tokens."""
+    state = start(writer.model, 1, writer.end_of_text)
+    return sum(part.nbytes for part in state.state) if isinstance(state, Reading) else 0

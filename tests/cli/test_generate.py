@@ -16,7 +16,7 @@ import pytest
 from commands import lmbench
 from rich.cells import cell_len
 
-from lmbench.pipeline import Plan, Run
+from lmbench.pipeline import Plan, Run, writing
 from lmbench.pipeline import run as fit
 
 NETS = ["transformer(layers=1, heads=2, width=16, context=16)", "lstm(layers=1, width=16)", "mingru(width=16)"]
@@ -59,6 +59,14 @@ def test_every_family_writes(every: Run) -> None:
     )
     for both in zip(found["models"], again["models"], strict=True):
         assert both[1]["texts"][0]["text"] == both[0]["texts"][0]["text"]  # the same seed, however many are drawn
+
+
+def test_texts_are_drawn_in_as_many_batches_as_there_is_room_for(every: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["generate", every.folder, "--model", NETS[0], "--count", 5, "--tokens", 12, "--json"]
+    whole = lmbench(*words).stdout
+    # keys and values: two of one layer, 16 places, 16 wide, in four bytes; room for two texts
+    monkeypatch.setattr(writing, "free_memory", lambda: 4 * 2 * (2 * 16 * 16 * 4 + 1000))
+    assert json.loads(lmbench(*words).stdout)["models"][0]["texts"] == json.loads(whole)["models"][0]["texts"]
 
 
 def test_texts_stand_side_by_side_in_equal_columns(every: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,8 @@ def test_cached_and_uncached_agree_past_the_end_of_the_context_too(model: Pretra
             with torch.inference_mode():
                 expected = net.logits(net.hidden(torch.from_numpy(window[None])))[0, -1].double().log_softmax(0)
             np.testing.assert_allclose(scores[row].numpy(), expected.numpy(), rtol=0, atol=1e-5)
+    whole, _ = own.step(read, own.start(3, end))  # more at once than the context holds
+    np.testing.assert_allclose(whole.numpy(), scores.numpy(), rtol=0, atol=1e-5)
 
 
 def test_its_tokens_become_the_text_again_piece_by_piece(model: Pretrained) -> None:
