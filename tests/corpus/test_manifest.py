@@ -78,7 +78,7 @@ def test_a_manifest_may_name_a_path_and_its_hash_is_checked(manifests: Path) -> 
         open_source("a", cache=manifests / "cache")
 
 
-def test_the_wheel_carries_the_manifests(tmp_path: Path) -> None:
+def test_the_wheel_carries_manifests_recipes_and_their_figures(tmp_path: Path) -> None:
     if importlib.util.find_spec("setuptools") is None:  # not imported: it minds who has imported distutils before it
         pytest.skip("setuptools is not installed")
     if not (ROOT / "setup.py").is_file():
@@ -87,6 +87,9 @@ def test_the_wheel_carries_the_manifests(tmp_path: Path) -> None:
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     built = {path.name for path in (tmp_path / "lmbench" / "manifests").glob("*.toml")}
     assert built == {path.name for path in (ROOT / "corpora").glob("*.toml")}
+    for name, own in (("recipes", "recipes/*.toml"), ("reference", "results/reference/check-*.json")):
+        carried = {path.name for path in (tmp_path / "lmbench" / name).iterdir()}
+        assert carried == {path.name for path in ROOT.glob(own)}
     code = "from lmbench.corpus.manifest import folder; print(folder())"
     environment = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, check=True)
