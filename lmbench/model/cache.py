@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -26,6 +27,7 @@ from lmbench.model.base import (
     Context,
     Evidence,
     ModelCard,
+    distributions,
     evidence,
     from_document,
     next_log_probs,
@@ -199,6 +201,16 @@ class Cache:
         for row, length in enumerate(lengths.tolist()):
             below[row] = self._cached(below[row], windows[row, windows.shape[1] - length :])
         return _log(below)
+
+    def stretches(self, tokens: Tokens) -> Iterator[Floats]:
+        """As `Stretched`: the model below is asked about all places at once, the caches one after the other."""
+        before, place = self._before(tokens), 0
+        for scores in distributions(self.base, tokens):
+            probs = np.exp(scores)
+            for row in range(len(probs)):
+                probs[row] = self._cached(probs[row], tokens.ids[place - before[place] : place])
+                place += 1
+            yield _log(probs)
 
     def start(self, rows: int, end_of_text: int) -> _Read:
         return start(self.base, rows, end_of_text), [None] * rows
