@@ -42,7 +42,7 @@ def written(form: str, *records: Record) -> str:
 
 
 def test_every_form_is_offered_and_wrong_ones_are_named(small_run: Run) -> None:
-    assert forms() == ["csv", "json", "latex", "lm-eval", "markdown"]
+    assert {"csv", "json", "latex", "lm-eval", "markdown"} <= {*forms()}
     for form in forms():
         done = lmbench("report", small_run.folder, "--format", form)
         assert done.exit_code == 0, done.stderr
