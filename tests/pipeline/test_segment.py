@@ -124,6 +124,25 @@ def test_models_of_a_run_stand_beside_each_other(char_run: Run, tmp_path: Path) 
     assert "│" in shown.stdout
 
 
+def test_a_run_of_bytes_finds_the_same_words(char_run: Run, tmp_path: Path) -> None:
+    """Letters of one byte each: a model of bytes is a model of letters. Others are asked where they begin."""
+    home = char_run.folder.parents[1]
+    made = lmbench("run", home / "text.txt", "--tokenizer", "byte", "--model", "ngram(order=4)", "--estimator", "none",
+                   "--out", tmp_path, "-q")  # fmt: skip
+    assert made.exit_code == 0, made.output
+    words = ("--model", "ngram", "--threshold", "1", "--json")
+    path = tmp_path / "text.txt"
+    path.write_text(planted(200), encoding="utf-8")
+    found = [
+        json.loads(lmbench("segment", path, "--run", folder, *words, "--out", tmp_path).stdout)["words"]
+        for folder in (char_run.folder, "latest")
+    ]
+    assert found[0] == found[1]
+    path.write_text(planted(20) + " éé 猫である", encoding="utf-8")
+    done = lmbench("segment", path, "--run", "latest", *words, "--out", tmp_path)
+    assert "".join(json.loads(done.stdout)["words"]["ngram(order=4)"][0]).endswith("éé猫である")
+
+
 def test_a_text_on_the_command_line(char_run: Run) -> None:
     done = lmbench("segment", planted(30).replace(" ", ""), "--run", char_run.folder, "--model", "ngram", "-q")
     assert done.exit_code == 0, done.output
