@@ -16,7 +16,7 @@ from lmbench.cli import entropy as entropy_command
 from lmbench.cli import run as run_command
 from lmbench.cli._progress import Lines
 from lmbench.pipeline import Run
-from lmbench.record import Entropy, Failure, Record, Row, Shannon, ShannonPoint
+from lmbench.record import Approximation, Drift, Entropy, Failure, Proof, Record, Row, Series, Shannon, ShannonPoint
 from lmbench.report.document import document
 from lmbench.report.screen import print_report
 from lmbench.report.section import ordered
@@ -28,6 +28,14 @@ POINT = ShannonPoint(
 GAME = Shannon(
     model="m", alphabet=65, positions=9, characters_per_token=1.0, points=[POINT], notes=["x"], groups=[1, 2]
 )
+STEP = Approximation(
+    unit="letter", order=2, model="ngram(order=2)", tokens="char", bits_per_character=3.5, bits_per_word=19.0,
+    sample="ab", longest_match=2, copied=0.0, only_copies=False,
+)  # fmt: skip
+SERIES = Series(
+    letters="all", alphabet=65, words="white space", method="counts", seed=0, train_characters=9, test_characters=9,
+    steps=[STEP],
+)  # fmt: skip
 
 
 def optional(annotation: Any) -> bool:
@@ -65,7 +73,12 @@ def without(record: Record, paths: list[tuple[Any, ...]]) -> Record:
 
 @pytest.fixture(scope="module")
 def record(small_run: Run) -> Record:
-    row = net(small_run, passes=[PASSED, MISSED])
+    drift = Drift(
+        texts=4, tokens=80, nats_per_token=2.0, ci95_nats_per_token=(1.9, 2.1), scored_nats_per_token=1.8, places=[20],
+        nats=[2.0],
+    )  # fmt: skip
+    proof = Proof(tokens=9, code_length_bits=30.5, payload_bits=64)
+    row = net(small_run, passes=[PASSED, MISSED]).model_copy(update={"drift": drift, "verified": proof})
     score = small_run.record.rows[0].model_copy(
         update={
             "distribution": False,
@@ -80,7 +93,7 @@ def record(small_run: Run) -> Record:
     return small_run.record.model_copy(
         update={
             "rows": [row, score, *small_run.record.rows[1:2]], "entropy": estimates, "shannon": [GAME],
-            "failures": [Failure(spec="x", message="y")],
+            "series": SERIES, "failures": [Failure(spec="x", message="y")],
         }
     )  # fmt: skip
 

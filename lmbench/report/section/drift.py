@@ -105,5 +105,5 @@ def _sentence(found: list[tuple[str, Measured]]) -> str:
     ]
     drawn = f"Each model wrote {found[0][1].texts} texts, drawn from its own distribution."
     if not drifting:
-        return f"{drawn} None found its own text harder than the test text (nats per token)."
+        return f"{drawn} No model found its own text harder than the test text (nats per token)."
     return f"{drawn} These found their own text harder than the test text (nats per token): {', '.join(drifting)}."
