@@ -94,9 +94,9 @@ def _instead(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_ERRORS, _instead)
 
 
-def shown(text: str, stream: TextIO, keep: str = "") -> str:
-    """`text` as `stream` can show it: visible, and in characters that it has."""
-    return plain(visible(text, keep), getattr(stream, "encoding", None))
+def shown(text: str, stream: TextIO | None = None, keep: str = "") -> str:
+    """`text` as `stream`, standard output where it is None, can show it: visible, and in characters that it has."""
+    return plain(visible(text, keep), getattr(stream or sys.stdout, "encoding", None))
 
 
 def prepare() -> None:

@@ -221,7 +221,7 @@ def _show(columns: list[Column]) -> None:
 
 
 def _visible(text: str) -> str:
-    return terminal.shown(text, sys.stdout, "\n\t")
+    return terminal.shown(text, keep="\n\t")
 
 
 def _say_costs(wanted: Request, every: list[list[Written]]) -> None:
