@@ -13,10 +13,11 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from _gpu_texts import file_of, text_of, texts_of
 
 Say = Callable[..., None]
 NEEDED = (
@@ -65,7 +66,7 @@ def contracts(args: argparse.Namespace, say: Say) -> None:
 
     device, failed = _device(args), []
     budget = 20_000 if args.rehearse else 200_000
-    train, valid, test = (_text(seed, documents) for seed, documents in ((1, 60), (2, 6), (3, 6)))
+    train, valid, test = (text_of(seed, documents) for seed, documents in ((1, 60), (2, 6), (3, 6)))
     specs = (*NETS[:2], COUNTS[0]) if args.rehearse else (*NETS, *COUNTS)
     for spec in specs:
         try:
@@ -76,7 +77,7 @@ def contracts(args: argparse.Namespace, say: Say) -> None:
             ids = test.document(0)
             single = np.array([model.next_log_probs(ids[:at])[ids[at]] for at in range(len(ids))])
             every = np.array([model.next_log_probs(ids[:at]) for at in (0, 1, 5, 30)])
-            changed = _text(3, 6)
+            changed = text_of(3, 6)
             changed.ids[-5:-1] = (changed.ids[-5:-1] + 1) % (len(changed.vocabulary) - 1)
             with tempfile.TemporaryDirectory() as folder:
                 model.save(Path(folder))
@@ -112,7 +113,7 @@ def counting(args: argparse.Namespace, say: Say) -> None:
     from lmbench.smoothing import smoothings
 
     device, failed = _device(args), []
-    train, valid, test = (_text(seed, documents) for seed, documents in ((1, 400), (2, 20), (3, 20)))
+    train, valid, test = (text_of(seed, documents) for seed, documents in ((1, 400), (2, 20), (3, 20)))
     names = smoothings.names[:2] if args.rehearse else smoothings.names
     for name in names:
         spec = f"ngram(order=5, smoothing={name})"
@@ -199,7 +200,7 @@ def step(args: argparse.Namespace, say: Say) -> None:
 
 def shakespeare(args: argparse.Namespace, say: Say) -> None:
     """Nets at budgets of seconds on the text by the character, exact over its last tenth."""
-    text = _file(args.text)
+    text = file_of(args.text)
     runs = ((f"transformer({SMALL}, heads=2)", 1.0),) if args.rehearse else (
         ("transformer", 20.0), ("transformer", 78.0), ("lstm", 20.0), ("mingru", 20.0),
     )  # fmt: skip
@@ -240,7 +241,7 @@ def speed(args: argparse.Namespace, say: Say) -> None:
     from lmbench.tokenizer._cache import encode_splits, trained
 
     device = _device(args)
-    with _texts(args) as (train_path, valid_path, test_path), tempfile.TemporaryDirectory() as cache:
+    with texts_of(args) as (train_path, valid_path, test_path), tempfile.TemporaryDirectory() as cache:
         options: dict[str, Any] = {"cache": Path(cache), "progress": Silent()}
         texts = [open_source(str(path), **options).text for path in (train_path, valid_path, test_path)]
         splits = split(texts[0], valid=texts[1], test=texts[2])
@@ -263,7 +264,7 @@ def speed(args: argparse.Namespace, say: Say) -> None:
 def books(args: argparse.Namespace, say: Say) -> None:
     """Bits per byte on the test text, exact."""
     seconds = args.books_seconds or max(20.0, min(600.0, args.limit - 60.0))
-    with _texts(args) as (train, valid, test):
+    with texts_of(args) as (train, valid, test):
         source = [str(train), "--valid", str(valid), "--test", str(test), "--tokenizer", "bpe(vocabulary=4096)"]
         model = "transformer"
         if args.rehearse:
@@ -275,7 +276,7 @@ def nanogpt(args: argparse.Namespace, say: Say) -> None:
     """Its train.py with its own settings for this text and device, its checkpoint scored exactly by its model.py."""
     from _nanogpt import copied, train_nanogpt
 
-    given = argparse.Namespace(device=_device(args), iterations=20 if args.rehearse else None, text=_file(args.text))
+    given = argparse.Namespace(device=_device(args), iterations=20 if args.rehearse else None, text=file_of(args.text))
     with tempfile.TemporaryDirectory() as folder:
         say(nanogpt=vars(train_nanogpt(given, copied(Path(args.nanogpt), Path(folder)))))
 
@@ -286,36 +287,19 @@ def _device(args: argparse.Namespace) -> str:
     return machine.resolve_device(args.device)
 
 
-def _text(seed: int, documents: int) -> Any:
-    """Documents of 40 to 400 letters, each letter followed by one of two."""
-    import numpy as np
-
-    from lmbench.tokens import Vocabulary, tokens_of
-
-    generator = np.random.default_rng(seed)
-    found = []
-    for length in generator.integers(40, 400, documents).tolist():
-        letters, last = [], 0
-        for turn in generator.integers(0, 2, length).tolist():
-            last = (2 * last + turn) % 23
-            letters.append(last)
-        found.append(letters)
-    return tokens_of(found, Vocabulary((*(bytes([97 + index]) for index in range(23)), b""), 23))
-
-
 def _trained(spec: str, device: str, tokens: int, **options: Any) -> Any:
     from lmbench.model import models
     from lmbench.progress import Silent
     from lmbench.runtime import Runtime
 
     runtime = Runtime(device=device, train_tokens=tokens, **options)
-    return models.make(spec, runtime=runtime).fit(_text(1, 400), _text(2, 20), Silent())
+    return models.make(spec, runtime=runtime).fit(text_of(1, 400), text_of(2, 20), Silent())
 
 
 def _loss(model: Any) -> float:
     from lmbench.progress import Silent
 
-    return -float(model.log_probs(_text(3, 20), Silent()).mean())
+    return -float(model.log_probs(text_of(3, 20), Silent()).mean())
 
 
 def _resumed(device: str, tokens: int, say: Say) -> list[str]:
@@ -353,7 +337,7 @@ def _process(command: list[str], out: Path) -> tuple[dict[str, Any], str]:
 
     try:
         run(command)
-        return json.loads(out.read_text(encoding="utf-8")), ""
+        return json.loads(out.readtext_of(encoding="utf-8")), ""
     except SystemExit as error:
         return {}, str(error)[-500:]
 
@@ -393,22 +377,3 @@ def _nanogpt_bench(args: argparse.Namespace) -> dict[str, Any]:
     found = re.search(r"time per iteration: ([\d.]+)ms", said)
     milliseconds = float(found.group(1)) if found else math.nan
     return {"ms_a_step": milliseconds, "tokens_per_second": 32 * 1024 / milliseconds * 1000}
-
-
-def _file(path: str | None) -> Path:
-    """The text, or in a rehearsal without one a made-up text."""
-    if path is not None:
-        return Path(path)
-    made = Path(tempfile.mkdtemp()) / "made-up.txt"
-    tokens = _text(5, 60)
-    made.write_bytes(b"\n".join(tokens.vocabulary.decode(tokens.document(index)[:-1]) for index in range(60)) + b"\n")
-    return made
-
-
-@contextmanager
-def _texts(args: argparse.Namespace) -> Iterator[list[Path]]:
-    """Train, valid and test of --books; in a rehearsal, made-up ones."""
-    if args.books is None:
-        yield [_file(None) for _ in range(3)]
-        return
-    yield [next(Path(args.books).glob(f"{part}.*")) for part in ("train", "valid", "test")]
