@@ -99,6 +99,10 @@ def shannon(
     characters: Annotated[
         int, typer.Option(min=1, max=100_000, help="Characters of each sample.", rich_help_panel=_SERIES)
     ] = 160,
+    most: Annotated[
+        int,
+        typer.Option(min=1000, help="Characters of training text, at most: from all over it.", rich_help_panel=_SERIES),
+    ] = 8_000_000,
     seed: Seed = 0,
     device: DeviceName = Device.AUTO,
     out: RunsFolder = Path("results"),
@@ -143,7 +147,7 @@ def shannon(
                 raise UsageError(f"{shown} cannot stand beside --run: the text is the run's own")
         if letters is Letters.SHANNON:
             raise UsageError("--letters 27 cannot stand beside --run: its networks have read the text as it is")
-    wanted = Wanted(letters.value, method.value, order, characters, seed)
+    wanted = Wanted(letters.value, method.value, order, characters, most, seed)
     progress = Between(terminal.notes(), quiet or json)
     rows: list[Row] = []
     folder, record = Path(), None

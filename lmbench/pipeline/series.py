@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -31,7 +31,7 @@ from lmbench.model.base import Model, Refittable
 from lmbench.model.suffix import Suffix
 from lmbench.pipeline.bounds import guesses_tokens
 from lmbench.pipeline.opened import load_model, tokenizer_of
-from lmbench.pipeline.series_text import beginning, folded, known, separated, splits_of_run
+from lmbench.pipeline.series_text import beginning, folded, known, separated, shortened, splits_of_run
 from lmbench.progress import Progress
 from lmbench.record import Approximation, Record, Row, Series
 from lmbench.runtime import Runtime
@@ -44,6 +44,7 @@ from lmbench.tokens import Tokens, Vocabulary
 LETTERS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)  # orders that are tried, until one only copies
 WORDS = (1, 2, 3, 4, 5, 6)
 CHARACTERS = 160  # of a sample
+MOST = 8_000_000  # characters of training text: about 0.5 kB of memory each
 _CODE_POINTS = 0x110000
 _SUFFIX = Spec("suffix", {"smoothing": Spec("pitman_yor")})
 _CHAR, _WORD = "char", "word(unknown=spell)"
@@ -54,12 +55,14 @@ Parts = tuple[Tokens, Tokens, Tokens]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a series is asked for: `characters` of each sample, the highest `order` of letters and of words."""
+    """What a series is asked for: `characters` of each sample, the highest `order` of letters and of words, and how many
+    characters of the training text, `most`, are counted."""
 
     letters: Literal["all", "27"] = "all"
     method: Method = "counts"
     order: int = LETTERS[-1]
     characters: int = CHARACTERS
+    most: int = MOST
     seed: int = 0
     cache: Path = field(default_factory=default_cache)
 
@@ -72,10 +75,17 @@ class Steps:
         if wanted.letters == "27":
             with progress.task("folding to 27 letters"):
                 splits = folded(splits)
+        self.notes: list[str] = []
+        whole, kept = splits.train.characters, shortened(splits.train, wanted.most)
+        if kept.characters < whole:
+            splits = replace(splits, train=kept)
+            self.notes.append(
+                f"{kept.characters:,} of the {whole:,} characters of training text are counted, from all over it: --most "
+                "takes more"
+            )
         self.splits = splits
         self.wanted = wanted
         self.progress = progress
-        self.notes: list[str] = []
 
     def __iter__(self) -> Iterator[Approximation]:
         yield from _until_copied(map(self._letters, self._orders(LETTERS)))

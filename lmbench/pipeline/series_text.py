@@ -20,6 +20,7 @@ from lmbench.record import Record
 from lmbench.tokens import Tokens
 
 _JOINTS = "\x1f\x1e\x1d\x1c"  # white space to str.split(), which no ordinary text has: one stands between two words
+_MANY = 1000  # documents
 _LOOKED_AT = 100_000  # characters by which the script is told
 
 
@@ -58,6 +59,19 @@ def folded(splits: Splits) -> Splits:
                 "another script"
             )
     return found
+
+
+def shortened(text: Text, most: int) -> Text:
+    """At most about so many characters of a text, from all over it: every k-th of many documents, of few the beginning
+    of each."""
+    size = text.characters
+    if size <= most:
+        return text
+    count = len(text.starts)
+    if count >= _MANY:
+        step = -(-size // most)
+        return text_of((text.document(index) for index in range(0, count, step)), text.lines)
+    return text_of((document[: max(1, len(document) * most // size)] for document in _documents(text)), text.lines)
 
 
 def separated(splits: Splits) -> Splits:

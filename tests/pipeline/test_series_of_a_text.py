@@ -16,7 +16,7 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.pipeline import Plan, run
 from lmbench.pipeline import series as module
 from lmbench.pipeline.series import Steps, Wanted, networks_of, steps_of_run
-from lmbench.pipeline.series_text import separated, splits_of_run
+from lmbench.pipeline.series_text import separated, shortened, splits_of_run
 from lmbench.progress import Silent
 from lmbench.record import Approximation
 from lmbench.store import read_record
@@ -113,6 +113,18 @@ def test_a_step_that_draws_what_the_one_before_drew_ends_its_series_too() -> Non
     assert letters[-1].only_copies
     assert letters[-1].order == 3
     assert letters[-1].copied < 0.95
+
+
+def test_of_a_long_text_a_part_from_all_over_it_is_counted() -> None:
+    steps, found = made(english(2000), "letter", most=1000, order=1)
+    assert 900 <= steps.splits.train.characters <= 1000
+    assert any("characters of training text are counted" in note for note in steps.notes)
+    assert len(found) == 2
+    many = shortened(text_of([f"document {number}" for number in range(3000)]), 10_000)
+    assert 5_000 <= many.characters <= 10_000
+    assert many.document(len(many.starts) - 1) > "document 29"
+    few = shortened(text_of(["a" * 600, "b" * 300]), 90)
+    assert [few.document(index) for index in range(2)] == ["a" * 60, "b" * 30]
 
 
 def test_a_word_as_long_as_the_text_does_not_fill_the_screen() -> None:
