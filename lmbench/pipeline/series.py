@@ -55,8 +55,8 @@ Parts = tuple[Tokens, Tokens, Tokens]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a series is asked for: `characters` of each sample, the highest `order` of letters and of words, and how many
-    characters of the training text, `most`, are counted."""
+    """What a series is asked for: `characters` of each sample, the highest `order` of letters and of words, and at most
+    how many characters of the training text are counted, `most`."""
 
     letters: Literal["all", "27"] = "all"
     method: Method = "counts"
@@ -80,8 +80,8 @@ class Steps:
         if kept.characters < whole:
             splits = replace(splits, train=kept)
             self.notes.append(
-                f"{kept.characters:,} of the {whole:,} characters of training text are counted, from all over it: --most "
-                "takes more"
+                f"{kept.characters:,} of the {whole:,} characters of training text are counted, from all over it: "
+                "--most takes more"
             )
         self.splits = splits
         self.wanted = wanted
