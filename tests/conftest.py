@@ -11,6 +11,9 @@ import pytest
 if TYPE_CHECKING:
     from lmbench.pipeline import Run
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core: threads of their own would wait for one another
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 
