@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process for each core: threads of their own would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.pop("COLUMNS", None)  # the width of the terminal that pytest was started in
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import lmbench as lb
+from lmbench import store
 from lmbench.errors import UsageError
 from lmbench.pipeline import Run
 from lmbench.record import Row
@@ -17,7 +18,8 @@ from lmbench.record.table import columns_of
 
 def test_two_lines_give_record_tokens_and_losses(small_run: Run) -> None:
     run = lb.open(small_run.folder)
-    assert run.record == small_run.record
+    assert run.record == store.read_record(small_run.folder)
+    assert [row.model for row in run.record.rows] == [row.model for row in small_run.record.rows]
     assert len(run.tokens) == run.record.card.test.tokens
     row = run.record.rows[1]
     assert run.losses(row.model).mean() == pytest.approx(row.nats_per_token)

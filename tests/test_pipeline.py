@@ -14,7 +14,7 @@ from lmbench.errors import LmbenchError, UsageError
 from lmbench.model.ngram import Ngram
 from lmbench.model.uniform import Uniform
 from lmbench.pipeline import Interrupted, Plan, Run
-from lmbench.progress import Silent
+from lmbench.progress import Progress, Silent
 from lmbench.tokens import Tokens
 
 
@@ -255,10 +255,16 @@ def test_pair_of_fractions_counts_again_with_the_validation_text(
     small_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(Uniform, "refit", lambda self, train, progress: seen.append(len(train)), raising=False)
-    done = pipeline.run(small(small_text, tmp_path, models=["uniform"], split="90/10"))
+    refit = Ngram.refit
+
+    def counted(model: Ngram, train: Tokens, progress: Progress) -> None:
+        seen.append(len(train))
+        refit(model, train, progress)
+
+    monkeypatch.setattr(Ngram, "refit", counted)
+    done = pipeline.run(small(small_text, tmp_path, models=["ngram(order=1)"], split="90/10"))
     assert seen == [done.record.card.train.tokens + done.record.card.valid.tokens]
-    pipeline.run(small(small_text, tmp_path, models=["uniform"], split="90/5/5"))
+    pipeline.run(small(small_text, tmp_path, models=["ngram(order=1)"], split="90/5/5"))
     assert len(seen) == 1
 
 
